@@ -1,0 +1,3 @@
+"""Kilonova: an OpenStack-compatible cloud in one Python distribution."""
+
+__version__ = "0.1.0"
