@@ -1,0 +1,1 @@
+"""The network service: networks, subnets, ports, routers, floating IPs and security groups."""
