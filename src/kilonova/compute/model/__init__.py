@@ -1,0 +1,1 @@
+"""The nouns and the rules of compute. Pure: no input or output, no SQL, no HTTP."""

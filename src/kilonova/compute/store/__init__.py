@@ -1,0 +1,1 @@
+"""The database of compute: tables, queries by noun, migrations. The only SQL of the service."""
