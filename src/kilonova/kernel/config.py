@@ -57,19 +57,12 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
 def _override(conf: cfg.ConfigOpts, key: str, value: Any) -> None:
     group, _, option = key.rpartition(".")
     target = None if group.upper() in ("", "DEFAULT") else group
-    if isinstance(value, str):
-        try:
-            value = _typed(conf, option, target, value)
-        except (ValueError, cfg.NoSuchOptError) as error:
-            raise ConfigError(f"Option {key} cannot be set to {value!r}: {error}") from error
+    options = conf._groups[target]._opts if target in conf._groups else conf._opts if target is None else {}
+    if option not in options:
+        raise ConfigError(f"There is no option {key}.")
     try:
+        if isinstance(value, str):
+            value = options[option]["opt"].type(value)
         conf.set_override(option, value, group=target)
     except (cfg.Error, ValueError) as error:
         raise ConfigError(f"Option {key} cannot be set to {value!r}: {error}") from error
-
-
-def _typed(conf: cfg.ConfigOpts, option: str, group: str | None, text: str) -> Any:
-    opts = conf._groups[group]._opts if group else conf._opts
-    if option not in opts:
-        raise cfg.NoSuchOptError(option, group)
-    return opts[option]["opt"].type(text)

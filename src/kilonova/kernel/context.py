@@ -44,8 +44,11 @@ class Context:
         return self.global_request_id or self.request_id
 
     def credentials(self) -> dict[str, Any]:
-        """The facts that access rules may read, under oslo.policy's names."""
-        return {
+        """The facts that access rules may read, under oslo.policy's names.
+
+        Facts that are absent have no key: otherwise a caller without a project would own what has none.
+        """
+        facts = {
             "user_id": self.user_id,
             "user_domain_id": self.user_domain_id,
             "project_id": self.project_id,
@@ -60,6 +63,7 @@ class Context:
             "is_admin_project": True,
             **self.extra,
         }
+        return {name: value for name, value in facts.items() if value is not None}
 
 
 _current: ContextVar[Context | None] = ContextVar("kilonova_context", default=None)

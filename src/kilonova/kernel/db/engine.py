@@ -91,14 +91,14 @@ class Database:
     def _at_once(self, connection: Connection) -> Any:
         async def execute(statement: Executable, parameters: Parameters) -> CursorResult[Any]:
             self.statements += 1
-            return connection.execute(statement, parameters)  # type: ignore[arg-type]
+            return connection.execute(statement, parameters)
 
         return execute
 
     def _awaited(self, connection: Any) -> Any:
         async def execute(statement: Executable, parameters: Parameters) -> CursorResult[Any]:
             self.statements += 1
-            return await connection.execute(statement, parameters)
+            return await connection.execute(statement, parameters)  # type: ignore[no-any-return]
 
         return execute
 

@@ -1,0 +1,131 @@
+"""Transactions, generations and pages on SQLite; the same stories run on other engines later."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+
+from kilonova.kernel.db import (
+    Database,
+    Duplicate,
+    JsonText,
+    Page,
+    StaleGeneration,
+    UtcDateTime,
+    paginate,
+    update_where_generation,
+    upgrade,
+)
+from kilonova.kernel.errors import RemoteCallInTransaction
+from kilonova.kernel.http import Client, Loopback
+from kilonova.kernel.testing import FakeClock, memory_database
+
+METADATA = MetaData()
+THINGS = Table(
+    "things",
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(20), unique=True),
+    Column("rank", Integer, nullable=True),
+    Column("at", UtcDateTime),
+    Column("data", JsonText),
+    Column("generation", Integer, default=1, nullable=False),
+)
+
+
+@pytest.fixture
+def db() -> Database:
+    return memory_database(METADATA)
+
+
+async def test_moments_and_json_come_back_as_they_were_stored(db: Database) -> None:
+    clock = FakeClock()
+    async with db.transaction() as tx:
+        key = await tx.insert_id(insert(THINGS), {"name": "a", "at": clock.now(), "data": {"b": [1, None]}})
+    async with db.read() as tx:
+        row = await tx.first(select(THINGS).where(THINGS.c.id == key))
+    assert row is not None
+    assert (row.at, row.data) == (clock.now(), {"b": [1, None]})
+
+
+async def test_a_failed_transaction_leaves_nothing_and_wakes_nobody(db: Database) -> None:
+    woken: list[str] = []
+
+    async def write_and_fail() -> None:
+        async with db.transaction() as tx:
+            tx.after_commit(lambda: woken.append("no"))
+            await tx.run(insert(THINGS), [{"name": "a"}, {"name": "b"}])
+            await tx.run(insert(THINGS), [{"name": "a"}])
+
+    with pytest.raises(Duplicate):
+        await write_and_fail()
+    async with db.read() as tx:
+        assert await tx.all(select(THINGS)) == []
+    assert woken == []
+
+
+async def test_callbacks_run_after_the_commit(db: Database) -> None:
+    woken: list[str] = []
+    async with db.transaction() as tx:
+        tx.after_commit(lambda: woken.append("yes"))
+        assert woken == []
+    assert woken == ["yes"]
+
+
+async def test_a_row_that_moved_on_is_not_overwritten(db: Database) -> None:
+    async with db.transaction() as tx:
+        await tx.run(insert(THINGS), [{"name": "a"}])
+        assert await update_where_generation(tx, THINGS, key={"id": 1}, generation=1, values={"rank": 2}, what="x") == 2
+    with pytest.raises(StaleGeneration):
+        async with db.transaction() as tx:
+            await update_where_generation(tx, THINGS, key={"id": 1}, generation=1, values={"rank": 3}, what="x")
+
+
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+async def test_pages_together_are_the_whole_list_in_order(db: Database, direction: str) -> None:
+    ranks = [3, None, 1, 3, None, 2, 1]
+    async with db.transaction() as tx:
+        await tx.run(insert(THINGS), [{"name": str(n), "rank": r} for n, r in enumerate(ranks)])
+    sort = (("rank", direction), ("id", "asc"))
+    columns = {"rank": THINGS.c.rank, "id": THINGS.c.id}
+    async with db.read() as tx:
+        whole = [r.id for r in await tx.all(paginate(select(THINGS), columns, Page(sort)))]
+        collected: list[int] = []
+        after = None
+        while True:
+            rows = await tx.all(paginate(select(THINGS), columns, Page(sort, limit=2, after=after)))
+            if not rows:
+                break
+            collected += [r.id for r in rows]
+            after = {"rank": rows[-1].rank, "id": rows[-1].id}
+    assert collected == whole
+    assert len(whole) == len(ranks)
+
+
+async def test_nothing_remote_happens_inside_a_transaction(db: Database) -> None:
+    async def app(scope: object, receive: object, send: object) -> None:
+        raise AssertionError("must not be reached")
+
+    client = Client("http://x", Loopback(app))  # type: ignore[arg-type]
+    async with db.transaction():
+        with pytest.raises(RemoteCallInTransaction):
+            await client.request("GET", "/")
+    async with db.read():
+        with pytest.raises(RemoteCallInTransaction):
+            await client.request("GET", "/")
+
+
+def test_a_schema_is_brought_up_once(tmp_path: Path) -> None:
+    versions = tmp_path / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    body = "from alembic import op\nimport sqlalchemy as sa\nrevision = '{0}'\ndown_revision = {1!r}\n"
+    body += "def upgrade():\n    op.create_table('t{0}', sa.Column('id', sa.Integer, primary_key=True))\n"
+    (versions / "0001_first.py").write_text(body.format("0001", None))
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    assert upgrade(url, versions.parent) is None
+    assert upgrade(url, versions.parent) == "0001"
+    (versions / "0002_second.py").write_text(body.format("0002", "0001"))
+    assert upgrade(url, versions.parent) == "0001"
+    assert upgrade(url, versions.parent) == "0002"

@@ -1,0 +1,49 @@
+"""Access rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kilonova.kernel.context import Context
+from kilonova.kernel.errors import Forbidden
+from kilonova.kernel.policy import ADMIN, PROJECT_MEMBER_OR_ADMIN, Policies, Rule
+
+RULES = (Rule("a:write", PROJECT_MEMBER_OR_ADMIN), Rule("a:admin", ADMIN), Rule("a:own", "user_id:%(target_user)s"))
+MEMBER = Context(user_id="u", project_id="p", roles=("member", "reader"))
+READER = Context(user_id="u", project_id="p", roles=("reader",))
+ADMINISTRATOR = Context(user_id="a", project_id="q", roles=("admin", "member", "reader"))
+
+
+def test_roles_and_projects_decide() -> None:
+    policies = Policies(RULES)
+    for _ in range(2):
+        assert policies.may("a:write", MEMBER, {"project_id": "p"})
+        assert not policies.may("a:write", MEMBER, {"project_id": "q"})
+        assert not policies.may("a:write", READER, {"project_id": "p"})
+        assert policies.may("a:write", ADMINISTRATOR, {"project_id": "p"})
+
+
+def test_a_caller_without_a_project_owns_no_object_without_a_project() -> None:
+    nobody = Context(user_id="u", roles=("member",))
+    assert not Policies(RULES).may("a:write", nobody, {"project_id": None})
+
+
+def test_rules_may_look_at_any_fact_of_the_target() -> None:
+    policies = Policies(RULES)
+    assert policies.may("a:own", MEMBER, {"target_user": "u"})
+    assert not policies.may("a:own", MEMBER, {"target_user": "v"})
+
+
+def test_a_file_replaces_defaults(tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text('"a:admin": "role:reader"\n')
+    policies = Policies(RULES, file=file)
+    assert policies.may("a:admin", READER, {})
+    assert not policies.may("a:write", READER, {"project_id": "p"})
+
+
+def test_a_refusal_names_the_rule() -> None:
+    with pytest.raises(Forbidden, match="a:admin"):
+        Policies(RULES).check("a:admin", MEMBER, {})
