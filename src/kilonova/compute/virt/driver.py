@@ -49,7 +49,7 @@ class WrongState(Broken):
     """The guest is not in a state in which this can be done (for example pausing one that is off)."""
 
 
-# --- what is wanted --------------------------------------------------------------------------------------------------
+# --- what is wanted ---
 
 DiskFormat = Literal["raw", "qcow2"]
 DiskBus = Literal["virtio", "scsi", "ide", "sata", "usb"]
@@ -139,7 +139,7 @@ class GuestSpec:
     video: Literal["virtio", "vga", "cirrus", "qxl", "none"] = "virtio"
 
 
-# --- what is there ---------------------------------------------------------------------------------------------------
+# --- what is there ---
 
 
 @dataclass(frozen=True, slots=True)
