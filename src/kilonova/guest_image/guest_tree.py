@@ -147,7 +147,7 @@ def make_root(guest: Guest, tree: Path, root: Path, kernel_version: str) -> None
             destination.unlink(missing_ok=True)  # may be a busybox link
             write(destination, text, 0o755 if text.startswith("#!") else 0o644)
     write(root / "etc/late-modules", "\n".join(m for m in MODULES if m not in NOT_LOADED_AT_BOOT) + "\n")
-    # The salt is fixed: the console's password is public, and the image should come out the same each time.
+    # A fixed salt gives nothing away: the console's password is public.
     hashed = run([busybox, "mkpasswd", "-m", "sha512", "-S", "kilonovakilonova", guest.password])
     write(
         root / "etc/shadow",
