@@ -1,0 +1,1 @@
+"""The ``kilonova`` command: starting, stopping, looking at, and explaining a cloud."""
