@@ -23,7 +23,7 @@ READ_BYTES = 1 << 18
 MOST_BYTES = 1 << 29
 """A message longer than this is no message of ours."""
 
-_encode = msgspec.json.Encoder().encode
+_encode = msgspec.json.Encoder(enc_hook=str).encode
 _decoder = json.JSONDecoder()
 
 

@@ -76,7 +76,7 @@ class Replica:
         self._listeners.append(listener)
 
     def on_sync(self, callback: Callable[[], None]) -> None:
-        """Called each time the tables have been fetched anew, after the changes were told."""
+        """Called each time the tables have been fetched anew, after the changes were told, before `is_synced`."""
         self._on_sync.append(callback)
 
     async def transact(self, operations: Sequence[Mapping[str, Any]], timeout_s: float = 30.0) -> list[Any]:
@@ -122,11 +122,11 @@ class Replica:
         self.rows = {table: {} for table in self._wanted}
         initial = await client.call("monitor_cond", [self._database, "replica", requests])
         self._update(initial, tell=False)
-        self._synced.set()
-        self.problem = ""
         self._tell_all_that_changed()
         for callback in self._on_sync:
             callback()
+        self.problem = ""
+        self._synced.set()
 
     def _tell_all_that_changed(self) -> None:
         """After a reconnection, tell only what differs from before."""

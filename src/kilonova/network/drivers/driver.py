@@ -173,6 +173,8 @@ class PortSpec:
     `device_owner` decides the kind of port, with upstream's words: "network:router_interface" and
     "network:router_gateway" (the router's own half is in `RouterSpec`), "network:distributed" (metadata),
     "network:floatingip" (nothing to carry: holds the address only), anything else a guest's.
+    `dhcp_subnets`: the specs of its addresses' subnets; needed only when it has `dhcp_options` (such a port
+    gets DHCP answers of its own, so put it again when one of these subnets changes).
     `host`: binding host, "" while unbound. `binding_profile`: strings only.
     `dns_records`: usually `hostname` and `hostname.domain`, each with all fixed addresses.
     """
@@ -192,6 +194,7 @@ class PortSpec:
     security_groups: tuple[str, ...] = ()
     address_pairs: tuple[AddressPair, ...] = ()
     dhcp_options: tuple[DhcpOption, ...] = ()
+    dhcp_subnets: tuple[SubnetSpec, ...] = ()
     dns_records: tuple[DnsRecord, ...] = ()
     binding_profile: Mapping[str, str] = field(default_factory=dict)
     revision: int = 0
