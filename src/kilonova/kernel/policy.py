@@ -100,7 +100,8 @@ class Policies:
             seen.add(current)
             if current not in self._enforcer.rules:
                 return False
-            for word in str(self._enforcer.rules[current]).replace("(", " ").replace(")", " ").split():
+            for word in str(self._enforcer.rules[current]).split():
+                word = word.lstrip("(").rstrip(")")
                 kind, _, match = word.partition(":")
                 if kind == "rule":
                     checks.append(match)
