@@ -1,0 +1,51 @@
+"""Builds the service from its parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+from kilonova.kernel.clock import Clock
+from kilonova.kernel.db import Database
+from kilonova.kernel.policy import Policies
+from kilonova.kernel.service import Service
+from kilonova.kernel.web import PLACEMENT, ServiceApp, build_app
+from kilonova.kernel.web.app import Authenticate
+from kilonova.placement.config import Settings
+from kilonova.placement.microversions import SPOKEN
+from kilonova.placement.parts import Placement
+from kilonova.placement.policies import RULES
+from kilonova.placement.routes import ROUTES
+from kilonova.placement.store import names
+from kilonova.placement.store.snapshot import Snapshot
+
+MIGRATIONS = Path(__file__).parent / "store" / "migrations"
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""A reshape of a large tree names every consumer on it."""
+
+
+async def build(
+    *,
+    db: Database,
+    clock: Clock,
+    authenticate: Authenticate,
+    settings: Settings | None = None,
+    policy_file: Path | None = None,
+    random: Random | None = None,
+) -> Service:
+    """The service over a database that is at the newest migration. Adds the standard classes and traits to it."""
+    async with db.transaction() as tx:
+        await names.synchronise(tx, clock.now())
+    parts = Placement(db, Snapshot(db), clock, settings or Settings(), random or Random())
+    spec = ServiceApp(
+        name="placement",
+        routes=ROUTES,
+        dialect=PLACEMENT,
+        policies=Policies(RULES, file=policy_file),
+        authenticate=authenticate,
+        microversions=SPOKEN,
+        max_body_bytes=MAX_BODY_BYTES,
+        title="Kilonova Placement",
+    )
+    return Service("placement", build_app(spec, parts), parts, close=db.close)
