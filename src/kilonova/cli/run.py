@@ -32,7 +32,9 @@ def up(place: Place, detach: bool, clouds_yaml: bool) -> None:
     try:
         place.state.prepare()
     except OSError as error:
-        raise click.ClickException(f"{place.root} cannot be used: {error.strerror}; give another --state-dir") from error
+        raise click.ClickException(
+            f"{place.root} cannot be used: {error.strerror}; give another --state-dir"
+        ) from error
     pid = place.state.running_pid()
     if pid is not None:
         click.echo(f"The cloud is up already: process {pid}, API at {settings.public_url}")
@@ -49,7 +51,7 @@ def up(place: Place, detach: bool, clouds_yaml: bool) -> None:
 def _foreground(place: Place, settings: Settings, clouds: bool) -> None:
     import uvloop
 
-    from kilonova.allinone.cloud import Cloud, CannotStart
+    from kilonova.allinone.cloud import CannotStart, Cloud
 
     log.set_up(level="DEBUG" if settings.debug else "INFO")
     conf, _ = place.load()
