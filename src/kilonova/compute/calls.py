@@ -33,7 +33,7 @@ class Struct(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base of all that crosses: frozen; a field with its default does not cross."""
 
 
-class Done(Struct):
+class Done(Struct, frozen=True):
     """The answer of calls that have nothing to say but that it is so."""
 
 
@@ -41,7 +41,7 @@ class Done(Struct):
 # --------------------------------------------------------------------------------------
 
 
-class SubnetFacts(Struct):
+class SubnetFacts(Struct, frozen=True):
     """What a guest is told of one subnet. ``routes``: pairs of destination and next hop."""
 
     id: str
@@ -52,12 +52,12 @@ class SubnetFacts(Struct):
     routes: tuple[tuple[str, str], ...] = ()
 
 
-class Address(Struct):
+class Address(Struct, frozen=True):
     address: str
     subnet: SubnetFacts
 
 
-class Nic(Struct):
+class Nic(Struct, frozen=True):
     """One card: its port, and how the host plugs it (``binding:vif_details``)."""
 
     port_id: str
@@ -72,7 +72,7 @@ class Nic(Struct):
     addresses: tuple[Address, ...] = ()
 
 
-class Persona(Struct):
+class Persona(Struct, frozen=True):
     """What the guest is told about itself, by config drive or metadata service."""
 
     name: str
@@ -91,7 +91,7 @@ class Persona(Struct):
     dns_domain: str = ""
 
 
-class GuestOrder(Struct):
+class GuestOrder(Struct, frozen=True):
     """A guest as the cloud wants it: enough for an agent to make its GuestSpec, now and at any later time."""
 
     server_id: str
@@ -111,13 +111,13 @@ class GuestOrder(Struct):
 # ------------------------------------------------------------------------------------
 
 
-class Spawn(Struct):
+class Spawn(Struct, frozen=True):
     order: GuestOrder
     ticket: Ticket
     image_token: str = ""
 
 
-class GuestReport(Struct):
+class GuestReport(Struct, frozen=True):
     """A guest as its host sees it. ``power_state`` is model.states.PowerState; 0 when there is no such
     guest.
     """
@@ -127,7 +127,7 @@ class GuestReport(Struct):
     exists: bool = True
 
 
-class OnGuest(Struct):
+class OnGuest(Struct, frozen=True):
     """Something to be done to a guest that is there. ``order`` comes with what may have to define it anew."""
 
     server_id: str
@@ -136,7 +136,7 @@ class OnGuest(Struct):
     timeout_s: float = 60.0
 
 
-class Power(Struct):
+class Power(Struct, frozen=True):
     """``what`` names a row of model.states.ROWS."""
 
     guest: OnGuest
@@ -145,49 +145,49 @@ class Power(Struct):
     ]
 
 
-class ChangeNic(Struct):
+class ChangeNic(Struct, frozen=True):
     server_id: str
     ticket: Ticket
     nic: Nic
 
 
-class AskGuest(Struct):
+class AskGuest(Struct, frozen=True):
     server_id: str
 
 
-class ReadConsole(Struct):
+class ReadConsole(Struct, frozen=True):
     """``last_lines`` None: all that is kept."""
 
     server_id: str
     last_lines: int | None = None
 
 
-class ConsoleText(Struct):
+class ConsoleText(Struct, frozen=True):
     text: str
 
 
-class OpenConsole(Struct):
+class OpenConsole(Struct, frozen=True):
     server_id: str
     kind: Literal["vnc", "serial"]
 
 
-class ConsoleEndpoint(Struct):
+class ConsoleEndpoint(Struct, frozen=True):
     """Where the host offers the console: the path of a unix socket there."""
 
     host: str
     path: str
 
 
-class Picture(Struct):
+class Picture(Struct, frozen=True):
     media_type: str
     data: bytes
 
 
-class Guests(Struct):
+class Guests(Struct, frozen=True):
     guests: tuple[GuestReport, ...]
 
 
-class Diagnostics(Struct):
+class Diagnostics(Struct, frozen=True):
     power_state: int
     uptime_s: float = 0.0
     cpu_time_s: float = 0.0
@@ -215,7 +215,7 @@ DIAGNOSTICS = Call("agent.diagnostics", AskGuest, Diagnostics, deadline_s=30)
 # --------------------------------------------------------------------------------------------
 
 
-class HostReport(Struct):
+class HostReport(Struct, frozen=True):
     """A host as its agent last saw it: sizes in all, not what is free. ``id`` is also its resource
     provider's.
 
@@ -250,7 +250,7 @@ class HostReport(Struct):
     serial: int = 0
 
 
-class Wanted(Struct):
+class Wanted(Struct, frozen=True):
     """A guest that belongs on the host, and whether it is to run."""
 
     server_id: str
@@ -258,14 +258,14 @@ class Wanted(Struct):
     order: GuestOrder
 
 
-class Registered(Struct):
+class Registered(Struct, frozen=True):
     """The conductor's answer: the guests that belong there, and those (by proof of deletion) that do not."""
 
     wanted: tuple[Wanted, ...] = ()
     gone: tuple[str, ...] = ()
 
 
-class PowerChanged(Struct):
+class PowerChanged(Struct, frozen=True):
     """A guest did something by itself (or was told by someone else)."""
 
     host: str
@@ -282,7 +282,7 @@ HEARTBEAT = Note("hosts.heartbeat", HostReport)
 # -----------------------------------------------------------------------------------------
 
 
-class GroupFacts(Struct):
+class GroupFacts(Struct, frozen=True):
     """The server group of the server to be placed; ``hosts``: where its other members are, and how many."""
 
     id: str
@@ -291,7 +291,7 @@ class GroupFacts(Struct):
     hosts: dict[str, int] = {}
 
 
-class PlacementAsk(Struct):
+class PlacementAsk(Struct, frozen=True):
     """What a host must offer: one request for a choice. ``excluded``: hosts that failed for this server
     before, with the reason. ``same_hosts``, ``different_hosts``: where the servers of these scheduler hints
     are.
@@ -311,13 +311,10 @@ class PlacementAsk(Struct):
     same_hosts: tuple[str, ...] | None = None
     different_hosts: tuple[str, ...] | None = None
     excluded: dict[str, str] = {}
-    resources: dict[str, int] = {}
-    required_traits: tuple[str, ...] = ()
-    forbidden_traits: tuple[str, ...] = ()
     alternates: int = 2
 
 
-class Candidate(Struct):
+class Candidate(Struct, frozen=True):
     """A host that can take the server, and what is to be claimed there (resource class to amount, by
     provider).
     """
@@ -330,7 +327,7 @@ class Candidate(Struct):
     weight: float = 0.0
 
 
-class Refusals(Struct):
+class Refusals(Struct, frozen=True):
     """One reason, how many hosts it refused, the nearest miss in words, and (for admins) the hosts."""
 
     reason: str
@@ -339,7 +336,7 @@ class Refusals(Struct):
     hosts: tuple[str, ...] = ()
 
 
-class Choice(Struct):
+class Choice(Struct, frozen=True):
     """Candidates in order, best first; none when no host will do, and then ``refusals`` says why."""
 
     candidates: tuple[Candidate, ...] = ()
@@ -347,7 +344,7 @@ class Choice(Struct):
     hosts_seen: int = 0
 
 
-class AggregateFacts(Struct):
+class AggregateFacts(Struct, frozen=True):
     number: int
     id: str
     name: str
@@ -355,7 +352,7 @@ class AggregateFacts(Struct):
     hosts: tuple[str, ...]
 
 
-class ServiceFacts(Struct):
+class ServiceFacts(Struct, frozen=True):
     """An agent's service record, as far as the scheduler minds it."""
 
     host: str
@@ -364,7 +361,7 @@ class ServiceFacts(Struct):
     reason: str | None = None
 
 
-class HostUse(Struct):
+class HostUse(Struct, frozen=True):
     """What the servers of a host take, counted in the database; ``projects``: servers by project."""
 
     host: str
@@ -376,7 +373,7 @@ class HostUse(Struct):
     projects: dict[str, int] = {}
 
 
-class CloudFacts(Struct):
+class CloudFacts(Struct, frozen=True):
     """What the scheduler cannot learn from the agents' own reports."""
 
     services: tuple[ServiceFacts, ...] = ()
