@@ -49,7 +49,6 @@ class Ovs:
         moves. Raises NoBridge.
         """
         interface = {
-            "name": name,
             "type": kind,
             "external_ids": dict(external_ids or {}),
             "options": dict(options or {}),
@@ -69,7 +68,7 @@ class Ovs:
                 operations.append(_mutate_ports(bridge, "insert", uuid))
         else:
             port = {"name": name, "interfaces": [Named("i")], **_ids(port_external_ids)}
-            operations.append(_insert("Interface", "i", interface))
+            operations.append(_insert("Interface", "i", {"name": name, **interface}))
             operations.append(_insert("Port", "p", port))
             operations.append(_mutate_ports(bridge, "insert", Named("p")))
         await self._run(operations)
