@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.compute.drivers import make
+from tests.compute.drivers import make, real
 
 from kilonova.compute.virt.driver import DiskSpec, GuestSpec, NicSpec
 from kilonova.compute.virt.fake import FakeDriver
@@ -61,9 +63,28 @@ class FakeBench:
         return [str(path) for path in self.directory.rglob("*")]
 
 
-@pytest.fixture(params=["fake"])
+def _run(work) -> None:
+    """In a loop of its own: a session's fixture is made while a test's loop runs."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        thread.submit(lambda: asyncio.run(work())).result()
+
+
+@pytest.fixture(scope="session")
+def real_machine(tmp_path_factory):
+    if reason := real.missing():
+        pytest.skip(reason)
+    machine = real.RealMachine(tmp_path_factory.mktemp("real"))
+    try:
+        _run(machine.up)
+        yield machine
+    finally:
+        _run(machine.down)
+
+
+@pytest.fixture(params=["fake", pytest.param("libvirt", marks=pytest.mark.real)])
 async def bench(request, tmp_path):
-    one = FakeBench(tmp_path)
+    real_one = request.param == "libvirt"
+    one = real.LibvirtBench(request.getfixturevalue("real_machine")) if real_one else FakeBench(tmp_path)
     await one.open()
     yield one
     await one.close()

@@ -153,7 +153,7 @@ async def test_what_needs_a_running_guest_is_refused_when_it_is_off(bench, ask):
 
 @pytest.mark.parametrize("state", ["running", "off", "paused", "suspended"])
 async def test_destroying_leaves_nothing_whatever_the_state(bench, state):
-    spec = bench.spec()
+    spec = bench.spec(nics=(make.nic(),))
     await bench.driver.spawn(spec)
     ask = {"off": "power_off", "paused": "pause", "suspended": "suspend"}.get(state)
     if ask:
