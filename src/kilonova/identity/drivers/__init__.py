@@ -1,0 +1,1 @@
+"""What blocks or touches the disk: password hashing in threads, Fernet key repositories."""

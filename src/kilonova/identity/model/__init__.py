@@ -1,0 +1,1 @@
+"""Nouns and rules, pure: tokens, scopes, role expansion, revocation, passwords, the catalog."""
