@@ -106,7 +106,7 @@ async def test_a_rule_that_goes_takes_its_acl_with_it(driver: OvnDriver, nb: Rep
     await driver.apply([Put(make.group("sg-1", *make.all_out("sg-1")))])
     matches = [row["match"] for row in await rows(nb, "ACL")]
     assert not [match for match in matches if "tcp" in match]
-    assert len(matches) == 4  # two to drop, two egress
+    assert len(matches) == 6  # two to drop, two to ask for an address, two egress
 
 
 async def test_an_older_revision_does_not_overwrite_a_newer(driver: OvnDriver, nb: Replica) -> None:
@@ -137,7 +137,7 @@ async def test_deleting_everything_leaves_only_the_default_drop(driver: OvnDrive
     kinds = (Kind.FLOATING_IP, "fip-1"), (Kind.ROUTER, "router-1"), (Kind.NETWORK, "net-1"), (Kind.NETWORK, "ext-1")
     await driver.apply([*(Delete(*one) for one in kinds), Delete(Kind.SECURITY_GROUP, "sg-1")])
     left = {table: len(await rows(nb, table)) for table in nb.rows}
-    assert {table: count for table, count in left.items() if count} == {"Port_Group": 1, "ACL": 2}
+    assert {table: count for table, count in left.items() if count} == {"Port_Group": 1, "ACL": 4}
     await driver.apply([Delete(*one) for one in kinds])
 
 
@@ -179,7 +179,7 @@ async def test_the_sweep_repairs_a_lost_drop_rule(driver: OvnDriver, nb: Replica
     await put_world(driver)
     await nb.transact([{"op": "delete", "table": "Port_Group", "where": [["name", "==", "neutron_pg_drop"]]}])
     found = await driver.differences(WORLD)
-    assert Difference(Kind.SECURITY_GROUP, "default-drop", "missing", "3 rows") in found
+    assert Difference(Kind.SECURITY_GROUP, "default-drop", "missing", "5 rows") in found
     await put_world(driver)
     assert await driver.differences(WORLD) == []
 

@@ -147,6 +147,16 @@ class Engine:
     def forget_namespace(self, name: str) -> None:
         self._write_namespaces([one for one in self._noted_namespaces() if one != name])
 
+    def metadata_namespaces(self) -> list[str]:
+        """Those that are written down, whether they still exist or not."""
+        prefix = self.settings.metadata_netns("")
+        return [name for name in self._noted_namespaces() if name.startswith(prefix)]
+
+    async def remove_namespace(self, name: str) -> None:
+        """Remove one that was written down, with all its links."""
+        await asyncio.to_thread(_empty_and_remove, name)
+        self.forget_namespace(name)
+
     # --- within ---
 
     @property

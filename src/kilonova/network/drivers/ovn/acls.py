@@ -19,8 +19,14 @@ DROP_OWNER = Owner(Kind.SECURITY_GROUP, "default-drop")
 """Owns the group of all filtered ports; belongs to no object of the API, and is always wanted."""
 
 
+ASKING_FOR_AN_ADDRESS = {
+    "dhcp4": "ip4 && udp && udp.src == 68 && udp.dst == 67",
+    "dhcp6": "ip6 && udp && udp.src == 546 && udp.dst == 547",
+}
+
+
 def drop_rows() -> list[Row]:
-    """What every filtered port falls back to: no IP in either direction."""
+    """What every filtered port falls back to: no IP in either direction, but for asking for an address."""
     held = (Slot("Port_Group", names.DROP_GROUP, "acls"),)
     rows = [Row("Port_Group", names.DROP_GROUP, DROP_OWNER)]
     for way, side in (("from-lport", "inport"), ("to-lport", "outport")):
@@ -31,6 +37,14 @@ def drop_rows() -> list[Row]:
             "action": "drop",
         }
         rows.append(Row("ACL", f"drop:{way}", DROP_OWNER, columns, held))
+    for name, asks in ASKING_FOR_AN_ADDRESS.items():
+        columns = {
+            "direction": "from-lport",
+            "priority": ALLOW_PRIORITY,
+            "match": f"inport == @{names.DROP_GROUP} && {asks}",
+            "action": "allow-related",
+        }
+        rows.append(Row("ACL", f"allow:{name}", DROP_OWNER, columns, held))
     return rows
 
 
