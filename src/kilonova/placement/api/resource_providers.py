@@ -47,14 +47,12 @@ async def create_provider(request: Asked) -> Response:
     uuid = str(UUID(body["uuid"])) if body.get("uuid") else new_uuid()
     parent = body.get("parent_provider_uuid")
     async with service.db.transaction() as tx:
-        now = service.clock.now()
-        await store.create(tx, uuid=uuid, name=body["name"], parent=parent, now=now)
+        provider = await store.create(tx, uuid=uuid, name=body["name"], parent=parent, now=service.clock.now())
     where = location(request, "resource_providers", uuid)
     if not mv.created_provider_is_shown(request.version):
         response = no_content([where])
         response.status = 201
         return response
-    provider = (await service.snapshot.current()).providers[uuid]
     return dated(request, _show(request, provider), provider.updated_at, headers=[where])
 
 

@@ -180,7 +180,9 @@ async def usage(tx: Transaction, project_id: str, user_id: str | None) -> list[U
 async def count_consumers(tx: Transaction, project_id: str, user_id: str | None) -> dict[str | None, int]:
     """How many consumers of each type a project (or one user in it) has."""
     statement = _of_owner(
-        select(consumers.c.consumer_type, func.count().label("many")).group_by(consumers.c.consumer_type), project_id, user_id
+        select(consumers.c.consumer_type, func.count().label("many")).group_by(consumers.c.consumer_type),
+        project_id,
+        user_id,
     )
     return {row.consumer_type: int(row.many) for row in await tx.all(statement)}
 

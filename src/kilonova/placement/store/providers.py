@@ -17,6 +17,7 @@ from kilonova.placement.errors import (
     ProviderTaken,
     UnknownTraits,
 )
+from kilonova.placement.model.provider import Provider
 from kilonova.placement.store.changes import advance, note
 from kilonova.placement.store.tables import (
     allocations,
@@ -48,8 +49,8 @@ async def generations(tx: Transaction, uuids: Collection[str]) -> dict[str, int]
     return {row.uuid: row.generation for row in rows}
 
 
-async def create(tx: Transaction, *, uuid: str, name: str, parent: str | None, now: datetime) -> None:
-    """Add a provider at generation 0. Raises BadParent, ProviderTaken."""
+async def create(tx: Transaction, *, uuid: str, name: str, parent: str | None, now: datetime) -> Provider:
+    """Add a provider at generation 0 and give it back. Raises BadParent, ProviderTaken."""
     root = uuid
     if parent is not None:
         root = await _root_below(tx, uuid, parent)
@@ -64,6 +65,7 @@ async def create(tx: Transaction, *, uuid: str, name: str, parent: str | None, n
         await tx.run(_INSERT, values)
     except Duplicate:  # another process was quicker than our look
         raise ProviderTaken(which=f"name: {name}") from None
+    return Provider(uuid, name, 0, parent, root, now, now)
 
 
 async def rename(tx: Transaction, uuid: str, name: str, now: datetime) -> None:

@@ -87,11 +87,11 @@ async def _load(tx: Transaction, seen: int) -> Iterable[Provider]:
         if row.provider in offers:
             offers[row.provider][row.resource_class] = inventory_store.from_row(row)
     for row in await tx.all(_TRAITS, values):
-        if row[0] in named:
-            named[row[0]].add(sys.intern(row[1]))
+        if row.provider in named:
+            named[row.provider].add(sys.intern(row.trait))
     for row in await tx.all(_AGGREGATES, values):
-        if row[0] in member:
-            member[row[0]].add(row[1])
+        if row.provider in member:
+            member[row.provider].add(row.aggregate)
     return [
         Provider(
             row.uuid, row.name, row.generation, row.parent, row.root, row.created_at, row.updated_at,
