@@ -19,6 +19,7 @@ from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
+from kilonova.kernel.db import patterns
 from kilonova.kernel.db.transaction import Parameters, Transaction, _open
 
 LOG = logging.getLogger(__name__)
@@ -134,5 +135,6 @@ def _sqlite(url: str, synchronous: bool) -> Connection:
         ):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+        raw.create_function("regexp", 2, patterns.matches, deterministic=True)
 
     return engine.connect()

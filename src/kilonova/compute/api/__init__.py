@@ -1,0 +1,3 @@
+"""HTTP: one file a noun. Handlers are short stories; wire words live in *_fields.py, *_schemas.py and
+routes.py.
+"""

@@ -1,0 +1,1 @@
+"""Actions on one server (POST /servers/{id}/action): one file a family."""
