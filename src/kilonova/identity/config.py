@@ -12,6 +12,10 @@ from kilonova.kernel.config import Group
 
 GROUPS: tuple[Group, ...] = (
     (
+        "identity_database",
+        [cfg.StrOpt("connection", help="URL of identity's database; empty: a file in the state directory.")],
+    ),
+    (
         "identity",
         [
             cfg.StrOpt("default_domain_id", default="default", help="Id of the domain made at bootstrap."),
@@ -20,7 +24,6 @@ GROUPS: tuple[Group, ...] = (
                 "max_password_length", default=4096, min=1, max=4096, help="Longer passwords are refused."
             ),
             cfg.IntOpt("list_limit", min=1, help="Longest list answered; longer ones are cut and say so."),
-            cfg.StrOpt("database", help="URL of identity's database; empty: a file in the state directory."),
         ],
     ),
     (
