@@ -102,7 +102,7 @@ class Cloud:
         return await self.api.get(f"/v3/auth/tokens{query}", token=self.admin, headers=headers)
 
 
-async def cloud(folder: Path, **options: Any) -> Cloud:
+async def cloud(folder: Path, *, base: str = BASE, clock: FakeClock | None = None, **options: Any) -> Cloud:
     """A new one."""
     settings = Settings(
         token_keys=folder / "fernet-keys",
@@ -110,14 +110,14 @@ async def cloud(folder: Path, **options: Any) -> Cloud:
         password_hash_rounds=4,
         **options,
     )
-    clock = FakeClock()
+    clock = clock or FakeClock()
     db = memory_database(metadata, "identity")
     async with db.transaction() as tx:
         await tx.run(insert(generation), {"id": 1, "value": 1})
-    wanted = Wanted(ADMIN_PASSWORD, "RegionOne", catalog_at(BASE), {"nova": "nova-secret"})
+    wanted = Wanted(ADMIN_PASSWORD, "RegionOne", catalog_at(base), {"nova": "nova-secret"})
     first = await bootstrap(settings, db, clock, wanted)
     changes: list[int] = []
-    service = build(settings, db, clock, public_url=f"{BASE}/identity", changed=lambda: changes.append(1))
+    service = build(settings, db, clock, public_url=f"{base}/identity", changed=lambda: changes.append(1))
     made = Cloud(TestClient(service.app), service.app, service.parts, clock, first, wanted, changes=changes)
     made.admin = await made.token("admin", ADMIN_PASSWORD, project=first.admin_project_id)
     return made

@@ -69,7 +69,7 @@ async def test_without_a_scope_the_default_project_is_taken_if_it_can(here: Clou
 
 
 async def test_each_way_to_fail_gives_the_same_answer(here: Cloud) -> None:
-    user_id, project_id, _token = await here.member()
+    _user_id, _project_id, _token = await here.member()
     await here.user("bob", enabled=False)
     told = []
     for name, password, scope in (
@@ -270,7 +270,7 @@ async def test_leaving_a_group_ends_the_tokens(here: Cloud) -> None:
 
 
 async def test_a_user_changes_the_password_with_the_old_one(here: Cloud) -> None:
-    user_id, project_id, token = await here.member()
+    user_id, _project_id, token = await here.member()
     path = f"/v3/users/{user_id}/password"
     for original, status in (("wrong", 401), ("secret", 204)):
         body = {"user": {"original_password": original, "password": "new-one"}}
@@ -324,7 +324,7 @@ async def test_looking_at_a_known_token_costs_one_statement(here: Cloud) -> None
 
 
 async def test_keys_rotate_under_running_tokens(here: Cloud) -> None:
-    _u, project_id, token = await here.member()
+    _u, _project_id, token = await here.member()
     keys = here.parts.tokens.keys
     keys.rotate()
     assert await here.holds(token)
