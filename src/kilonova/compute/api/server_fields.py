@@ -40,11 +40,15 @@ class Frame:
 class ServerView:
     """A server's row within a frame."""
 
-    __slots__ = ("frame", "row", "status")
+    __slots__ = ("frame", "row")
 
     def __init__(self, row: Row[Any], frame: Frame):
         self.row, self.frame = row, frame
-        self.status = STATUS.get((row.vm_state, row.task_state), "UNKNOWN")
+
+    @property
+    def status(self) -> str:
+        """The word that the owner sees."""
+        return STATUS.get((self.row.vm_state, self.row.task_state), "UNKNOWN")
 
 
 def _column(name: str) -> Callable[[ServerView], Any]:
@@ -211,11 +215,11 @@ SERVER_CHANGED = FieldTable(*_ALWAYS, *_SINCE_75)
 
 def finish(shown: dict[str, Any], view: ServerView) -> dict[str, Any]:
     """Add the keys that are there only in some states."""
-    row = view.row
+    row, status = view.row, shown["status"]
     if row.security_groups and row.vifs:
         shown["security_groups"] = _groups(view)
-    if view.status in _WITH_PROGRESS:
+    if status in _WITH_PROGRESS:
         shown["progress"] = row.progress
-    if row.fault is not None and view.status in _WITH_FAULT:
+    if row.fault is not None and status in _WITH_FAULT:
         shown["fault"] = _fault(view)
     return shown
