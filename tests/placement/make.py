@@ -11,7 +11,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from kilonova.kernel.db import Database
 from kilonova.kernel.testing import Answer, FakeClock, TestClient, fake_identity, memory_database
-from kilonova.placement.app import build
+from kilonova.placement.app import build, prepare
 from kilonova.placement.config import Settings
 from kilonova.placement.model.provider import Inventory, Provider
 from kilonova.placement.model.world import World
@@ -127,11 +127,7 @@ class Cloud:
 async def cloud(db: Database | None = None, **settings: Any) -> Cloud:
     """A fresh service, on a database in memory unless one is given."""
     clock = FakeClock()
-    service = await build(
-        db=db or memory_database(metadata, "placement"),
-        clock=clock,
-        authenticate=fake_identity(),
-        settings=Settings(**settings),
-        random=Random(1),
-    )
+    db = db or memory_database(metadata, "placement")
+    await prepare(db, clock)
+    service = build(Settings(**settings), db, clock, authenticate=fake_identity(), random=Random(1))
     return Cloud(TestClient(service.app, service_type="placement"), service.parts, clock, service.app)

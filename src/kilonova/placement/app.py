@@ -25,19 +25,23 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 """A reshape of a large tree names every consumer on it."""
 
 
-async def build(
-    *,
+async def prepare(db: Database, clock: Clock) -> None:
+    """Once at each start, after the migrations: the standard classes and traits of the installed libraries."""
+    async with db.transaction() as tx:
+        await names.synchronise(tx, clock.now())
+
+
+def build(
+    settings: Settings,
     db: Database,
     clock: Clock,
+    *,
     authenticate: Authenticate,
-    settings: Settings | None = None,
     policy_file: Path | None = None,
     random: Random | None = None,
 ) -> Service:
-    """The service over a database that is at the newest migration. Adds the standard classes and traits to it."""
-    async with db.transaction() as tx:
-        await names.synchronise(tx, clock.now())
-    parts = Placement(db, Snapshot(db), clock, settings or Settings(), random or Random())
+    """The service over a database that is migrated (:data:`MIGRATIONS`) and prepared (:func:`prepare`)."""
+    parts = Placement(db, Snapshot(db), clock, settings, random or Random())
     spec = ServiceApp(
         name="placement",
         routes=ROUTES,

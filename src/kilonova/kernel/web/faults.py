@@ -8,7 +8,7 @@ from html import escape
 from http import HTTPStatus
 
 from kilonova.kernel.errors import Error
-from kilonova.kernel.microversion import NO_VERSION, Version
+from kilonova.kernel.microversion import NO_VERSION, Version, VersionOutOfRange
 from kilonova.kernel.web.message import encode
 
 
@@ -104,6 +104,8 @@ def _placement(fault: Fault) -> tuple[bytes, str]:
     }
     if fault.version >= (1, 23):
         entry["code"] = fault.error.code or "placement.undefined_code"
+    if isinstance(fault.error, VersionOutOfRange):
+        entry |= {f"{end}_version": str(fault.error.facts[end]) for end in ("max", "min")}
     return encode({"errors": [entry]}), _JSON
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
-from typing import Any
 
 from kilonova.kernel.db import Transaction
 from kilonova.kernel.web import Response, no_content
@@ -12,6 +10,7 @@ from kilonova.placement.api.allocations import claims_of, write
 from kilonova.placement.api.inventories import offers_of
 from kilonova.placement.errors import ProviderGenerationConflict, UnknownProvider
 from kilonova.placement.parts import Asked
+from kilonova.placement.store import providers
 from kilonova.placement.store import reshaper as store
 
 
@@ -24,17 +23,14 @@ async def reshape(request: Asked) -> Response:
 
     async def work(tx: Transaction) -> None:
         await _compare(tx, generations)
-        await store.reshape(tx, offers, generations, claims, _now())
-
-    def _now() -> datetime:
-        return service.clock.now()
+        await store.reshape(tx, offers, generations, claims, service.clock.now())
 
     await write(service, work)
     return no_content()
 
 
-async def _compare(tx: Transaction, given: Mapping[str, Any]) -> None:
-    actual = await store.generations(tx, given)
+async def _compare(tx: Transaction, given: Mapping[str, int]) -> None:
+    actual = await providers.generations(tx, given)
     for uuid, generation in given.items():
         if uuid not in actual:
             raise UnknownProvider(uuid=uuid)

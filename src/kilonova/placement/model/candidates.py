@@ -176,9 +176,9 @@ class _GroupFilter:
 
 def has_traits(traits: frozenset[str], group: Group) -> bool:
     """Whether these traits contain one of each required set and no forbidden one."""
-    if not group.forbidden.isdisjoint(traits):
+    if group.forbidden and not group.forbidden.isdisjoint(traits):
         return False
-    return not any(any_of.isdisjoint(traits) for any_of in group.required)
+    return not group.required or not any(any_of.isdisjoint(traits) for any_of in group.required)
 
 
 @dataclass(frozen=True, slots=True)

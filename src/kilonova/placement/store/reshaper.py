@@ -10,9 +10,6 @@ from kilonova.placement.model.claims import Claim, Place
 from kilonova.placement.store import allocations as allocation_store
 from kilonova.placement.store import inventories as inventory_store
 from kilonova.placement.store.inventories import Offer
-from kilonova.placement.store.providers import generations
-
-__all__ = ["generations", "reshape"]
 
 
 async def reshape(
