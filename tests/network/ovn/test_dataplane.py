@@ -177,12 +177,9 @@ async def test_guests_of_a_network_reach_each_other_as_their_groups_allow(world:
     assert await one.fetch("10.0.0.12", 22) == b"hello"
     assert not await one.connects("10.0.0.12", 23)
     await world.put(replace(one.port, security_groups=("sg-1",), revision=2))
-    await asyncio.to_thread(lambda: None)
-    for _ in range(20):
-        if not await one.connects("10.0.0.12", 22, timeout_s=0.5):
-            break
-    else:
-        raise AssertionError("the port stays open after the group was left")
+    async with asyncio.timeout(10):
+        while await one.connects("10.0.0.12", 22, timeout_s=0.5):
+            pass
 
 
 async def test_a_guest_cannot_send_from_an_address_that_is_not_its_own(world: World) -> None:
@@ -270,7 +267,9 @@ async def test_a_floating_ip_leads_in_and_back_out(world: World) -> None:
     assert await guest.fetch("172.24.4.1", 8080) == b"you are 172.24.4.50"
     server.close()
     await world.driver.apply([Delete(Kind.FLOATING_IP, "fip-1")])
-    assert not await ping_from(world.outside, "172.24.4.50", 1)
+    async with asyncio.timeout(10):
+        while await ping_from(world.outside, "172.24.4.50", 0.3):
+            pass
 
 
 async def test_snat_leads_out(world: World) -> None:

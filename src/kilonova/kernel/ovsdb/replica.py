@@ -21,6 +21,7 @@ LOG = logging.getLogger(__name__)
 Listener = Callable[[str, Uuid, Row | None, Row | None], None]
 """Called as (table, uuid, old row, new row) for each change; None for "is not there"."""
 
+MONITOR = "replica"
 RETRY_FIRST_S, RETRY_MOST_S = 0.05, 2.0
 
 
@@ -43,7 +44,7 @@ class Replica:
         self.problem = "not connected yet"
         self.schema: Schema | None = None
         self.rows: dict[str, dict[Uuid, Row]] = {table: {} for table in tables}
-        self._before: dict[str, dict[Uuid, Row]] = {}
+        self._early: list[Mapping[str, Any]] | None = None
 
     # --- life ---
 
@@ -118,29 +119,35 @@ class Replica:
             if known is None:
                 raise OvsdbError(f"{self._database} {self.schema.version} has no table {table}")
             requests[table] = [{"columns": [c for c in columns or known.columns if c in known.columns]}]
-        self._before = self.rows
-        self.rows = {table: {} for table in self._wanted}
-        initial = await client.call("monitor_cond", [self._database, "replica", requests])
+        self._early = []
+        initial = await client.call("monitor_cond", [self._database, MONITOR, requests])
+        before, self.rows = self.rows, {table: {} for table in self._wanted}
         self._update(initial, tell=False)
-        self._tell_all_that_changed()
+        self._tell_all_that_changed(before)
+        early, self._early = self._early, None
+        for update in early:
+            self._update(update, tell=True)
         for callback in self._on_sync:
             callback()
         self.problem = ""
         self._synced.set()
 
-    def _tell_all_that_changed(self) -> None:
+    def _tell_all_that_changed(self, old: Mapping[str, Mapping[Uuid, Row]]) -> None:
         """After a reconnection, tell only what differs from before."""
         for table, rows in self.rows.items():
-            before = self._before.get(table, {})
+            before = old.get(table, {})
             for uuid in before.keys() - rows.keys():
                 self._tell(table, uuid, before[uuid], None)
             for uuid, row in rows.items():
                 if before.get(uuid) != row:
                     self._tell(table, uuid, before.get(uuid), row)
-        self._before = {}
 
     def _notified(self, method: str, params: list[Any]) -> None:
-        if method == "update2" and params and params[0] == "replica":
+        if method != "update2" or not params or params[0] != MONITOR:
+            return
+        if self._early is not None:  # read from the wire before whoever waits for the tables has got them
+            self._early.append(params[1])
+        else:
             self._update(params[1], tell=True)
 
     def _update(self, update: Mapping[str, Any], *, tell: bool) -> None:

@@ -21,6 +21,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from kilonova.kernel.clock import Clock, SystemClock
 from kilonova.kernel.ovsdb import Client, Ovs, OvsdbError
 from kilonova.kernel.process import ChildState, Supervisor, running_in, stop_process
 from kilonova.network.agent import daemons, namespaces
@@ -30,6 +31,7 @@ from kilonova.network.agent.probe import has_kernel_datapath
 from kilonova.network.drivers.driver import Abilities
 from kilonova.network.drivers.ovn.chassis import GATEWAY_OPTION, VNET_HDR_OPTION
 from kilonova.network.drivers.ovn.driver import Connections
+from kilonova.network.drivers.ovn.names import mac_for
 
 LOG = logging.getLogger(__name__)
 
@@ -63,7 +65,8 @@ def choose_datapath(wish: str, *, kernel: bool, has_tunnels: bool) -> Datapath:
 class Engine:
     """One host's daemons and bridges. `start` may be repeated at any time and mends what it finds broken."""
 
-    def __init__(self, settings: EngineSettings, supervisor: Supervisor | None = None):
+    def __init__(self, settings: EngineSettings, supervisor: Supervisor | None = None, clock: Clock | None = None):
+        self._clock = clock or SystemClock()
         self.settings = settings
         self.paths = Paths.under(settings.state_dir)
         self._supervisor = supervisor or Supervisor()
@@ -108,10 +111,12 @@ class Engine:
             if not settings.ovs:
                 kernel_flag = self._datapath.kernel
                 await self._supervisor.ensure(daemons.vswitchd(self.paths, settings.netns, kernel=kernel_flag))
+            await ovs.add_bridge(INTEGRATION_BRIDGE, self._integration_bridge())
             for bridge in settings.bridge_mappings.values():
                 await ovs.add_bridge(bridge, {"datapath_type": self._datapath.kind, "fail_mode": "standalone"})
             if settings.is_central:
                 await self._supervisor.ensure(daemons.northd(self.paths, settings.netns))
+            await self._until_bridge_answers()
             await self._supervisor.ensure(daemons.controller(self.paths, settings.netns))
             await self._join_provider_network(ovs)
         finally:
@@ -186,6 +191,14 @@ class Engine:
         if central:
             await self._initialise_ovn()
 
+    async def _until_bridge_answers(self) -> None:
+        """ovn-controller that finds no bridge to talk to looks again only after a second. Short, and not essential."""
+        control = self.paths.run / f"{INTEGRATION_BRIDGE}.mgmt"
+        for _ in range(200):
+            if self.settings.ovs or control.is_socket():
+                return
+            await self._clock.sleep(0.005)
+
     async def _initialise_ovn(self) -> None:
         """The one row each OVN database has, and no chassis of a name this host had before."""
         client = await Client.connect(self.paths.remote)
@@ -218,6 +231,11 @@ class Engine:
             "ovn-bridge-mappings": ",".join(f"{wire}:{bridge}" for wire, bridge in settings.bridge_mappings.items()),
             "ovn-cms-options": ",".join(options),
         }
+
+    def _integration_bridge(self) -> dict[str, object]:
+        """As ovn-controller would make it; made before, because it looks again only after a second."""
+        config = {"disable-in-band": "true", "hwaddr": mac_for(self.settings.host)}
+        return {"datapath_type": self.datapath.kind, "fail_mode": "secure", "other_config": config}
 
     def _other_config(self) -> dict[str, str]:
         """TSO is read once, when the switch starts: it is set before."""
@@ -256,7 +274,7 @@ class Engine:
             try:
                 for bridge in (INTEGRATION_BRIDGE, *self.settings.bridge_mappings.values()):
                     await ovs.del_bridge(bridge)
-                await asyncio.sleep(0.3)  # the switch takes its devices down
+                await self._clock.sleep(0.3)  # the switch takes its devices down
             finally:
                 await ovs.aclose()
             await asyncio.to_thread(namespaces.delete_link, OUTSIDE_LINK)

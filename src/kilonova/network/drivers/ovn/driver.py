@@ -154,9 +154,9 @@ class OvnDriver:
                 except OvsdbError as error:
                     raise Unreachable(str(error)) from error
 
-    async def _ready(self) -> None:
+    async def _ready(self, replica: Replica | None = None) -> None:
         try:
-            await self._nb.synced(self._timing.connect_s)
+            await (replica or self._nb).synced(self._timing.connect_s)
         except Disconnected as error:
             raise Unreachable(str(error)) from error
 
@@ -168,6 +168,7 @@ class OvnDriver:
 
     async def bind_port(self, port: PortSpec, host: str) -> Binding:
         await self._ready()
+        await self._ready(self._sb)
         chassis = next((one for one in self._chassis() if host in (one.host, one.name)), None)
         if chassis is None:
             raise NotAble(f"host {host} has no chassis in OVN: is its network agent running?")
@@ -254,8 +255,10 @@ class OvnDriver:
     def _gateways(self, spec: RouterSpec) -> tuple[str, ...]:
         if spec.gateway is None:
             return ()
-        wire = self._physical_network(spec.gateway.network_id)
         now = self._placed(Owner(Kind.ROUTER, spec.id))
+        if not self._sb.is_synced:  # which hosts there are is not known: leave it where it is
+            return tuple(now)
+        wire = self._physical_network(spec.gateway.network_id)
         return gateways_for(spec.id, wire, self._chassis(), now)
 
     def _placed(self, router: Owner) -> list[str]:
