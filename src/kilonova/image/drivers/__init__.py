@@ -1,0 +1,1 @@
+"""Where the data of images lies, and what looks into it while it passes."""

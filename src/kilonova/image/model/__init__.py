@@ -1,0 +1,1 @@
+"""The nouns and the rules of images: pure, no I/O."""

@@ -1,0 +1,1 @@
+"""Operations of several steps, each of which leaves nothing when it fails."""
