@@ -140,9 +140,7 @@ class Power(Struct, frozen=True):
     """``what`` names a row of model.states.ROWS."""
 
     guest: OnGuest
-    what: Literal[
-        "start", "stop", "reboot_soft", "reboot_hard", "pause", "unpause", "suspend", "resume"
-    ]
+    what: Literal["start", "stop", "reboot_soft", "reboot_hard", "pause", "unpause", "suspend", "resume"]
 
 
 class ChangeNic(Struct, frozen=True):

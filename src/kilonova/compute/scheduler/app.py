@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -42,7 +42,7 @@ class Offers(Protocol):
 
     async def offers(
         self,
-        resources: dict[str, int],
+        resources: Mapping[str, int],
         *,
         required: Collection[str] = (),
         forbidden: Collection[str] = (),

@@ -1,8 +1,8 @@
 """Calls between processes as typed rows: a name, what is asked, what is answered, and how long to wait.
 
-A *call* is asked of one topic and answered by one of those who serve it. It may arrive more than once (a broker
-redelivers, a caller asks again), so every handler must be safe to repeat. A *note* goes to all who listen and may be
-lost; a *wake-up* is a note without content. Nobody may depend on a note arriving: the truth is in a database.
+A *call* is asked of one topic and answered by one of those who serve it. It may arrive more than once (a
+broker redelivers, a caller asks again), so every handler must be safe to repeat. A *note* goes to all who listen
+and may be lost; a *wake-up* is a note without content. Nobody may depend on a note: the truth is in a database.
 
 What crosses the bus is always bytes, also inside one process, so both sides see the same types everywhere.
 """
@@ -94,7 +94,7 @@ class Bus(Protocol):
     """What every bus does. Topics are plain words: ``conductor``, ``scheduler``, ``agent.HOST``."""
 
     def serve(self, topic: str, handlers: Mapping[Call[Any, Any], Handler], *, limit: int = 64) -> Serving:
-        """Answer calls to ``topic``, at most ``limit`` at a time. Several servers of a topic share the work."""
+        """Answer calls to ``topic``, at most ``limit`` at a time. Several may share a topic."""
 
     async def call(self, topic: str, call: Call[Q, A], request: Q, *, deadline_s: float | None = None) -> A:
         """Ask and wait. Raises Unreachable, TimedOut or RemoteFailure."""

@@ -68,14 +68,18 @@ class Failure:
 
 @dataclass(slots=True)
 class Work(Generic[P]):
-    """What a step sees. ``parts``: the worker's clients and stores. ``data``: kept from step to step (plain
-    JSON).
+    """What a step sees. ``parts``: the worker's clients and stores. ``data``: kept from step to step (plain JSON);
+    ``memo``: remembered in this process only. ``fresh``: this step has certainly not run before, so there is nothing
+    to look for; ``last_try``: nobody will try it again.
     """
 
     parts: P
     operation: Operation
     data: dict[str, Any]
     failure: Failure | None = None
+    memo: dict[str, Any] = field(default_factory=dict)
+    fresh: bool = True
+    last_try: bool = False
     _writes: list[Write] = field(default_factory=list)
     _event: dict[str, Any] = field(default_factory=dict)
 
@@ -101,8 +105,10 @@ Do = Callable[[Work[Any]], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. ``tries``: how often it is attempted when the other side cannot be reached; ``event``: its
-    name in the history that users see, if it is shown there under another name."""
+    """One step. ``tries``: how often it is attempted when the other side cannot be reached; ``event``: its name in the
+    history that users see, if it is shown there under another name. ``recorded`` False: that it is done is written
+    down with the next step only (it leaves no trace, or costs nothing to repeat).
+    """
 
     name: str
     do: Do
@@ -111,6 +117,7 @@ class Step:
     tries: int = 4
     undo_tries: int = 3
     event: str | None = None
+    recorded: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +184,10 @@ class _Run:
                 if index + 1 == len(self.workflow.steps):
                     await self._finish(DONE, heed_cancel=True, step=index + 1)
                     return
-                await self._record(heed_cancel=True, step=index + 1)
+                if step.recorded or self.work._writes:
+                    await self._record(heed_cancel=True, step=index + 1)
+                else:
+                    self.lease.operation = replace(self.lease.operation, step=index + 1)
             except LeaseLost:
                 raise
             except Cancelled:
@@ -290,6 +300,8 @@ class _Run:
         try:
             async with asyncio.timeout(deadline_s):
                 for attempt in range(1, tries + 1):
+                    self.work.fresh = attempt == 1 and self.lease.operation.attempts == 1
+                    self.work.last_try = attempt == tries
                     try:
                         await do(self.work)
                         return

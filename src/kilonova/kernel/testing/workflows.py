@@ -186,6 +186,7 @@ def _twice(first: Do) -> Do:
     async def do(work: Work[Any]) -> None:
         await first(work)
         work._writes.clear()
+        work.fresh = False
         await first(work)
 
     return do
