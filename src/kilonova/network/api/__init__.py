@@ -1,0 +1,1 @@
+"""The network service's HTTP side, one file a noun. Wire words live here and nowhere deeper."""

@@ -1,0 +1,72 @@
+"""Quotas: limits that differ from the default, and what is used, counted from the rows themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Table, delete, func, insert, select
+
+from kilonova.kernel.db import Transaction
+from kilonova.network.store.tables import (
+    floatingips,
+    networks,
+    ports,
+    quotas,
+    rbac_policies,
+    routers,
+    security_group_rules,
+    security_groups,
+    subnetpools,
+    subnets,
+)
+
+COUNTED: Mapping[str, Table] = {
+    "network": networks,
+    "subnet": subnets,
+    "subnetpool": subnetpools,
+    "port": ports,
+    "router": routers,
+    "floatingip": floatingips,
+    "security_group": security_groups,
+    "security_group_rule": security_group_rules,
+    "rbac_policy": rbac_policies,
+}
+
+
+async def limits_of(tx: Transaction, project_id: str) -> dict[str, int]:
+    """The limits that a project has of its own."""
+    rows = await tx.all(select(quotas.c.resource, quotas.c.limit).where(quotas.c.project_id == project_id))
+    return {row.resource: row.limit for row in rows}
+
+
+async def all_limits(tx: Transaction) -> dict[str, dict[str, int]]:
+    """Every project that has limits of its own."""
+    found: dict[str, dict[str, int]] = {}
+    for row in await tx.all(select(quotas).order_by(quotas.c.project_id)):
+        found.setdefault(row.project_id, {})[row.resource] = row.limit
+    return found
+
+
+async def keep(tx: Transaction, project_id: str, limits: Mapping[str, int]) -> None:
+    """Set some limits of a project."""
+    await tx.run(delete(quotas).where(quotas.c.project_id == project_id, quotas.c.resource.in_(list(limits))))
+    rows: list[dict[str, Any]] = [{"project_id": project_id, "resource": r, "limit": v} for r, v in limits.items()]
+    await tx.run(insert(quotas), rows)
+
+
+async def forget(tx: Transaction, project_id: str) -> int:
+    """Back to the defaults; how many limits were dropped."""
+    return await tx.run(delete(quotas).where(quotas.c.project_id == project_id))
+
+
+async def used(tx: Transaction, project_id: str, resource: str) -> int:
+    """How many of a resource a project owns."""
+    table = COUNTED[resource]
+    statement = select(func.count()).select_from(table).where(table.c.project_id == project_id)
+    return int(await tx.scalar(statement) or 0)
+
+
+async def all_used(tx: Transaction, project_id: str) -> dict[str, int]:
+    """How many of each resource a project owns."""
+    return {resource: await used(tx, project_id, resource) for resource in COUNTED}
