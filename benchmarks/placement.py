@@ -1,6 +1,6 @@
 """What Placement costs: CPU time of each operation on a cloud of many hosts, in one process, no sockets.
 
-    python -m benchmarks.placement [HOSTS]
+python -m benchmarks.placement [HOSTS]
 """
 
 from __future__ import annotations

@@ -143,9 +143,9 @@ class Claims(RuleBasedStateMachine):
         assert {(names[o.provider], o.resource_class): o.used for o in offers} == {p: used[p] for p in self.totals}
         for snapshot in (self.here.parts.snapshot, self.other):
             seen = (await snapshot.current()).providers
-            assert {
-                (p.name, rc): (i.total, i.used) for p in seen.values() for rc, i in p.inventories.items()
-            } == {place: (total, used[place]) for place, total in self.totals.items()}
+            assert {(p.name, rc): (i.total, i.used) for p in seen.values() for rc, i in p.inventories.items()} == {
+                place: (total, used[place]) for place, total in self.totals.items()
+            }
 
 
 Claims.TestCase.settings = settings(

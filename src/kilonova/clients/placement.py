@@ -286,9 +286,7 @@ class PlacementClient:
         uses = {uuid: one["resources"] for uuid, one in body["allocations"].items()}
         if not uses:
             return Claimed()
-        return Claimed(
-            uses, body["consumer_generation"], body["project_id"], body["user_id"], body["consumer_type"]
-        )
+        return Claimed(uses, body["consumer_generation"], body["project_id"], body["user_id"], body["consumer_type"])
 
     async def claimed_from(self, provider: str) -> dict[str, Mapping[str, int]]:
         """What is claimed from one provider, by consumer. Empty when there is no such provider."""
@@ -398,9 +396,7 @@ def _refusal(reply: Reply) -> Exception:
 
 
 def _provider(row: Mapping[str, Any]) -> Provider:
-    return Provider(
-        row["uuid"], row["name"], row["generation"], row["parent_provider_uuid"], row["root_provider_uuid"]
-    )
+    return Provider(row["uuid"], row["name"], row["generation"], row["parent_provider_uuid"], row["root_provider_uuid"])
 
 
 def _summary(row: Mapping[str, Any]) -> Summary:

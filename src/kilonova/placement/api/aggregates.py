@@ -28,9 +28,7 @@ async def set_aggregates(request: Asked) -> Response:
         provider = await store.get(tx, uuid)
         if minds and provider.generation != body["resource_provider_generation"]:
             raise ProviderGenerationConflict(uuid=uuid)
-        generation = await store.set_aggregates(
-            tx, provider, aggregates, service.clock.now(), raise_generation=minds
-        )
+        generation = await store.set_aggregates(tx, provider, aggregates, service.clock.now(), raise_generation=minds)
     return _answer(request, aggregates, generation)
 
 

@@ -54,8 +54,7 @@ def _requests(found: Sequence[Candidate], version: Version) -> list[dict[str, An
     if not mv.candidates_have_mappings(version):
         return [{"allocations": {u: {"resources": r} for u, r in one.uses.items()}} for one in found]
     return [
-        {"allocations": {u: {"resources": r} for u, r in one.uses.items()}, "mappings": one.mappings}
-        for one in found
+        {"allocations": {u: {"resources": r} for u, r in one.uses.items()}, "mappings": one.mappings} for one in found
     ]
 
 

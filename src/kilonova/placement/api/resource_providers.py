@@ -126,5 +126,3 @@ def _show(request: Asked, provider: Provider) -> dict[str, Any]:
         shown["parent_provider_uuid"] = provider.parent
         shown["root_provider_uuid"] = provider.root
     return shown
-
-

@@ -131,9 +131,7 @@ _ALLOCATIONS_1_8 = _with(_ALLOCATIONS_1_0, "project_id", "user_id", project_id=O
 _BY_PROVIDER = _object(("resources",), generation=GENERATION, resources=_RESOURCES)
 _ALLOCATIONS_1_12 = _with(_ALLOCATIONS_1_8, allocations=_keyed(UUID_KEY, _BY_PROVIDER, 1))
 _EMPTY_ALLOWED = _with(_ALLOCATIONS_1_12, allocations=_keyed(UUID_KEY, _BY_PROVIDER))
-_ALLOCATIONS_1_28 = _with(
-    _EMPTY_ALLOWED, "consumer_generation", consumer_generation={"type": ["integer", "null"]}
-)
+_ALLOCATIONS_1_28 = _with(_EMPTY_ALLOWED, "consumer_generation", consumer_generation={"type": ["integer", "null"]})
 # Upstream's schema lets any other key into mappings; the value of these is not looked at.
 _MAPPINGS: Schema = {
     "type": "object",

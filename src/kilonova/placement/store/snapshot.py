@@ -28,6 +28,7 @@ from kilonova.placement.store.tables import (
     traits,
 )
 
+_MOST_SETS = 10_000
 _NUMBERS = select(changes)
 _LATER = providers.c.changed > bindparam("seen")
 _PROVIDERS = select(providers).where(_LATER)
@@ -50,6 +51,7 @@ class Snapshot:
         self._world = World()
         self._seen = -1
         self._lock = asyncio.Lock()
+        self._sets: dict[frozenset[str], frozenset[str]] = {}
 
     async def current(self) -> World:
         """The world as of now. Use it before the next await: later calls change it in place."""
@@ -64,38 +66,44 @@ class Snapshot:
             self._world.traits = await _names(tx, traits)
             self._world.resource_classes = await _names(tx, resource_classes)
         all_anew = self._seen < 0 or numbers.provider_removed > self._seen
-        later = await _load(tx, -1 if all_anew else self._seen)
+        if all_anew or len(self._sets) > _MOST_SETS:
+            self._sets.clear()
+        later = await self._load(tx, -1 if all_anew else self._seen)
         if all_anew:
             self._world.clear()
         self._world.replace(later)
         self._seen = numbers.latest
 
+    async def _load(self, tx: Transaction, seen: int) -> Iterable[Provider]:
+        values = {"seen": seen}
+        rows = await tx.all(_PROVIDERS, values)
+        if not rows:
+            return ()
+        offers: dict[str, dict[str, Inventory]] = {row.uuid: {} for row in rows}
+        named: dict[str, set[str]] = {row.uuid: set() for row in rows}
+        member: dict[str, set[str]] = {row.uuid: set() for row in rows}
+        for row in await tx.all(_INVENTORIES, values):
+            if row.provider in offers:
+                offers[row.provider][row.resource_class] = inventory_store.from_row(row)
+        for row in await tx.all(_TRAITS, values):
+            if row.provider in named:
+                named[row.provider].add(sys.intern(row.trait))
+        for row in await tx.all(_AGGREGATES, values):
+            if row.provider in member:
+                member[row.provider].add(row.aggregate)
+        return [
+            Provider(
+                row.uuid, row.name, row.generation, row.parent, row.root, row.created_at, row.updated_at,
+                offers[row.uuid], self._one(named[row.uuid]), self._one(member[row.uuid]),
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def _one(self, names: set[str]) -> frozenset[str]:
+        # Hosts of a kind have the same fifty traits: one set for all of them, to hold and for the collector to visit.
+        found = frozenset(names)
+        return self._sets.setdefault(found, found)
+
 
 async def _names(tx: Transaction, table: Table) -> dict[str, Any]:
     return {row.name: row.created_at for row in await tx.all(select(table).order_by(table.c.name))}
-
-
-async def _load(tx: Transaction, seen: int) -> Iterable[Provider]:
-    values = {"seen": seen}
-    rows = await tx.all(_PROVIDERS, values)
-    if not rows:
-        return ()
-    offers: dict[str, dict[str, Inventory]] = {row.uuid: {} for row in rows}
-    named: dict[str, set[str]] = {row.uuid: set() for row in rows}
-    member: dict[str, set[str]] = {row.uuid: set() for row in rows}
-    for row in await tx.all(_INVENTORIES, values):
-        if row.provider in offers:
-            offers[row.provider][row.resource_class] = inventory_store.from_row(row)
-    for row in await tx.all(_TRAITS, values):
-        if row.provider in named:
-            named[row.provider].add(sys.intern(row.trait))
-    for row in await tx.all(_AGGREGATES, values):
-        if row.provider in member:
-            member[row.provider].add(row.aggregate)
-    return [
-        Provider(
-            row.uuid, row.name, row.generation, row.parent, row.root, row.created_at, row.updated_at,
-            offers[row.uuid], frozenset(named[row.uuid]), frozenset(member[row.uuid]),
-        )
-        for row in rows
-    ]  # fmt: skip
