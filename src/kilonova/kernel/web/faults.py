@@ -69,12 +69,27 @@ def _nova(fault: Fault) -> tuple[bytes, str]:
     return encode({name: {"code": fault.status, "message": fault.error.message}}), _JSON
 
 
+_NEUTRON_NAMES = {
+    400: "HTTPBadRequest",
+    403: "PolicyNotAuthorized",
+    404: "HTTPNotFound",
+    405: "HTTPMethodNotAllowed",
+    409: "HTTPConflict",
+    413: "HTTPRequestEntityTooLarge",
+    415: "HTTPUnsupportedMediaType",
+    500: "HTTPInternalServerError",
+    503: "HTTPServiceUnavailable",
+}
+
+
 def _neutron(fault: Fault) -> tuple[bytes, str]:
     if fault.status == 401:
         return _keystone(fault)
     detail = str(fault.error.facts.get("detail", ""))
-    inner = {"type": fault.error.type_name, "message": fault.error.message, "detail": detail}
-    return encode({"NeutronError": inner}), _JSON
+    name = fault.error.type_name
+    if type(fault.error).__module__.startswith("kilonova.kernel."):
+        name = _NEUTRON_NAMES.get(fault.status, name)
+    return encode({"NeutronError": {"type": name, "message": fault.error.message, "detail": detail}}), _JSON
 
 
 def _glance(fault: Fault) -> tuple[bytes, str]:
