@@ -123,7 +123,10 @@ class SubnetPoolInUse(errors.Conflict):
 
 
 class PortInUse(errors.Conflict):
-    text = "Unable to complete operation on port {port_id} for network {network_id}. Port already has an attached device {device_id}."
+    text = (
+        "Unable to complete operation on port {port_id} for network {network_id}. Port already has an attached "
+        "device {device_id}."
+    )
 
 
 class ServicePortInUse(errors.Conflict):
@@ -277,7 +280,7 @@ class SecurityGroupsNeedAddress(errors.Conflict):
 
 
 class PortSecurityPortHasSecurityGroup(errors.Conflict):
-    text = "Port has security group associated. Cannot disable port security or IP address until security group is removed."
+    text = "The port has security groups; remove them before port security or its addresses are taken away."
 
 
 class AddressPairAndPortSecurityRequired(errors.Conflict):
@@ -351,7 +354,7 @@ class SecurityGroupMissingIcmpType(errors.BadRequest):
 
 class SecurityGroupInvalidProtocolType(errors.BadRequest):
     code = "SecurityGroupRuleInvalidProtocol"
-    text = "Security group rule protocol {protocol} not supported. Only protocol values {values} and integer representations [0 to 255] are supported."
+    text = "Security group rule protocol {protocol} not supported. It may be a number from 0 to 255 or one of {values}."
 
 
 class SecurityGroupProtocolRequiredWithPorts(errors.BadRequest):

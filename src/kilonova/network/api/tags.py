@@ -45,7 +45,7 @@ async def _change(request: Request[Network], resource: Resource, verb: str, alte
         if len(after) > MOST_TAGS:
             raise errors.InvalidInput(reason=f"a resource can have {MOST_TAGS} tags")
         if after != row.tags:
-            table = metadata.tables[resource.listing.key.table.name]  # type: ignore[attr-defined]
+            table = metadata.tables[resource.listing.key.table.name]
             await standard.change(change.tx, table, row.id, {"tags": after}, change.now)
         return after
 

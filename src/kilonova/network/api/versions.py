@@ -43,7 +43,7 @@ EXTENSIONS: tuple[tuple[str, str, str], ...] = (
     ("router", "Neutron L3 Router", "Routers and floating IPs."),
     ("security-group", "security-group", "Which traffic ports let through."),
     ("security-groups-normalized-cidr", "Normalized CIDR field for security group rules", "A rule's prefix, exact."),
-    ("security-groups-rules-belongs-to-default-sg", "Security group rules belongs to the default security group", "Rules of default groups."),
+    ("security-groups-rules-belongs-to-default-sg", "Rules of default security groups", "Shown on rules."),
     ("security-groups-shared-filtering", "Security group filtering on the shared field", "Groups by sharing."),
     ("shared", "Shared", "Networks for everybody."),
     ("sorting", "Sorting support", "Lists in order."),

@@ -9,6 +9,7 @@ cannot both win.
 from __future__ import annotations
 
 import ipaddress
+import itertools
 import random
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -94,17 +95,15 @@ def default_gateway(net: IpNetwork) -> str:
 
 
 def check_gateway(gateway: str, net: IpNetwork) -> None:
-    """An IPv4 gateway lies in its subnet and is not one of its ends; an IPv6 one may be link-local."""
+    """A gateway within its subnet is not one of the reserved ends; one outside must be a host's address."""
     address = ipaddress.ip_address(gateway)
     if address.version != net.version:
         raise errors.InvalidInput(reason=f"gateway_ip '{gateway}' is not an IPv{net.version} address")
     if address in net:
         if int(address) not in hosts_of(net):
             raise errors.InvalidInput(reason=f"Gateway is not valid on subnet {net}")
-    elif address.version == 4 or not address.is_link_local:
-        # As upstream: a gateway outside of the subnet is allowed only where it can be reached on-link.
-        if address.is_multicast or address.is_loopback or address.is_unspecified:
-            raise errors.InvalidInput(reason=f"Gateway is not valid on subnet {net}")
+    elif address.is_multicast or address.is_loopback or address.is_unspecified:
+        raise errors.InvalidInput(reason=f"Gateway is not valid on subnet {net}")
 
 
 def default_pools(net: IpNetwork, gateway: str | None) -> tuple[Pool, ...]:
@@ -120,7 +119,7 @@ def default_pools(net: IpNetwork, gateway: str | None) -> tuple[Pool, ...]:
 def parse_pools(pairs: Iterable[tuple[str, str]], net: IpNetwork) -> tuple[Pool, ...]:
     """Pools as a user gives them, sorted; refuses what is reversed, outside of the subnet or overlapping."""
     pools = sorted((_parse_pool(start, end, net) for start, end in pairs), key=lambda pool: pool.first)
-    for one, other in zip(pools, pools[1:], strict=False):
+    for one, other in itertools.pairwise(pools):
         if other.first <= one.last:
             raise errors.OverlappingAllocationPools(pool_1=one, pool_2=other, cidr=net)
     return tuple(pools)

@@ -38,8 +38,8 @@ async def subnet_ids(tx: Transaction, network_ids: Sequence[str]) -> dict[str, l
     """The ids of the subnets of each of the networks."""
     found: dict[str, list[str]] = {}
     statement = select(subnets.c.network_id, subnets.c.id).where(subnets.c.network_id.in_(network_ids))
-    for network_id, subnet_id in await tx.all(statement.order_by(subnets.c.created_at, subnets.c.id)):
-        found.setdefault(network_id, []).append(subnet_id)
+    for row in await tx.all(statement.order_by(subnets.c.created_at, subnets.c.id)):
+        found.setdefault(row.network_id, []).append(row.id)
     return found
 
 
@@ -105,10 +105,10 @@ async def availability(tx: Transaction, network_ids: Sequence[str]) -> dict[str,
     """By network, by subnet: how many addresses are used. Networks without used addresses are missing."""
     found: dict[str, dict[str, int]] = {}
     statement = (
-        select(port_addresses.c.network_id, port_addresses.c.subnet_id, func.count())
+        select(port_addresses.c.network_id, port_addresses.c.subnet_id, func.count().label("used"))
         .where(port_addresses.c.network_id.in_(list(network_ids)))
         .group_by(port_addresses.c.network_id, port_addresses.c.subnet_id)
     )
-    for network_id, subnet_id, used in await tx.all(statement):
-        found.setdefault(network_id, {})[subnet_id] = used
+    for row in await tx.all(statement):
+        found.setdefault(row.network_id, {})[row.subnet_id] = row.used
     return found

@@ -122,8 +122,8 @@ async def group_ids(tx: Transaction, port_ids: Sequence[str]) -> dict[str, list[
         return found
     link = port_security_groups
     statement = select(link.c.port_id, link.c.security_group_id).where(link.c.port_id.in_(port_ids))
-    for port_id, group_id in await tx.all(statement.order_by(link.c.security_group_id)):
-        found.setdefault(port_id, []).append(group_id)
+    for row in await tx.all(statement.order_by(link.c.security_group_id)):
+        found.setdefault(row.port_id, []).append(row.security_group_id)
     return found
 
 

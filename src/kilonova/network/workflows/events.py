@@ -102,7 +102,7 @@ class PortEvents:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 await self._send(events)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 -- whatever happens to one delivery, the loop goes on
                 LOG.warning("compute was not told of %d ports (attempt %d): %s", len(events), attempt, error)
                 await self._clock.sleep(wait_s)
                 wait_s *= 2

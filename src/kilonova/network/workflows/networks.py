@@ -170,9 +170,8 @@ async def update_network(change: Change, row: Row[Any], ask: Mapping[str, Any]) 
     """Change a network; ``row`` as the reader sees it, ``ask`` only what changes."""
     values = {k: v for k, v in ask.items() if k in tables.networks.c}
     for name in ("network_type", "physical_network", "segmentation_id"):
-        if name in values:
-            if (values.pop(name) or None) != _provider(row)[name]:
-                raise errors.InvalidInput(reason="Plugin does not support updating provider attributes")
+        if name in values and (values.pop(name) or None) != _provider(row)[name]:
+            raise errors.InvalidInput(reason="Plugin does not support updating provider attributes")
     if "mtu" in values:
         largest = change.physical_mtu if row.network_type in (FLAT, VLAN) else change.overlay_mtu
         values["mtu"] = values["mtu"] or largest

@@ -73,10 +73,11 @@ async def create_port(change: Change, network: Row[Any], ask: Mapping[str, Any],
 
 
 def _binding_values(ask: Mapping[str, Any], binding: Binding | None) -> dict[str, Any]:
+    details: dict[str, Any] = {}
     if not ask["host"]:
-        vif_type, details = rules.UNBOUND, {}
+        vif_type = rules.UNBOUND
     elif binding is None:
-        vif_type, details = rules.BINDING_FAILED, {}
+        vif_type = rules.BINDING_FAILED
     else:
         vif_type, details = binding.vif_type, dict(binding.vif_details)
     return {

@@ -43,8 +43,18 @@ async def create_subnet(change: Change, network: Row[Any], ask: Mapping[str, Any
         "host_routes": routes,
         "dns_nameservers": list(ask["dns_nameservers"]),
     }
-    kept = ("project_id", "name", "description", "tags", "enable_dhcp", "ipv6_ra_mode", "ipv6_address_mode")
-    kept += ("service_types", "dns_publish_fixed_ip", "subnetpool_id")
+    kept: tuple[str, ...] = (
+        "project_id",
+        "name",
+        "description",
+        "tags",
+        "enable_dhcp",
+        "ipv6_ra_mode",
+        "ipv6_address_mode",
+        "service_types",
+        "dns_publish_fixed_ip",
+        "subnetpool_id",
+    )
     values |= {name: ask[name] for name in kept}
     await standard.add(change.tx, tables.subnets, values, change.now)
     change.touch(Kind.SUBNET, subnet_id)
