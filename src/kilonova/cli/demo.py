@@ -38,10 +38,10 @@ async def _run(place: Place, settings: Settings, conf: object, image: Path, real
     secrets = place.state.secrets()
     url = f"{settings.public_url}/identity"
     admin = await CloudApi.connect(url, user="admin", password=secrets["admin_password"], project="admin")
-    demo_user = await CloudApi.connect(url, user="demo", password=secrets["demo_password"], project="demo")
     job = MainJob(
         admin=admin,
-        demo=demo_user,
+        auth_url=url,
+        demo_password=secrets["demo_password"],
         state_dir=place.root,
         image_file=image,
         image_format="qcow2" if real else "raw",
@@ -53,7 +53,6 @@ async def _run(place: Place, settings: Settings, conf: object, image: Path, real
         return await job.run()
     finally:
         await admin.close()
-        await demo_user.close()
 
 
 def outside_netns(conf: object) -> str | None:

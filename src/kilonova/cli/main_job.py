@@ -10,7 +10,7 @@ import asyncio
 import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +42,11 @@ class Outcome:
 
 @dataclass(slots=True)
 class MainJob:
-    """``admin`` and ``demo``: the API as each of them. ``real``: guests run code, so SSH is tried."""
+    """``admin`` and ``demo``: the API as each of them; the demo user is made by the job. ``real``: guests run code, so SSH is tried."""
 
     admin: CloudApi
-    demo: CloudApi
+    auth_url: str
+    demo_password: str
     state_dir: Path
     image_file: Path
     image_format: str
@@ -53,10 +54,19 @@ class MainJob:
     outside_netns: str | None
     say: Say
     boot_timeout_s: float = 240.0
+    demo: CloudApi = field(init=False)
 
     async def run(self) -> Outcome:
         """Do the job. Raises MainJobFailed or ApiError."""
         began = time.monotonic()
+        await self._step("project and user demo", self._demo_project())
+        self.demo = await CloudApi.connect(self.auth_url, user=DEMO, password=self.demo_password, project=DEMO)
+        try:
+            return await self._as_demo(began)
+        finally:
+            await self.demo.close()
+
+    async def _as_demo(self, began: float) -> Outcome:
         image = await self._step("image", self._image())
         await self._step("flavors", self._flavors())
         public = await self._step("provider network", self._provider_network())
@@ -75,6 +85,15 @@ class MainJob:
         result = await work
         self.say(f"  {name} ({time.monotonic() - began:.1f} s)")
         return result
+
+    async def _demo_project(self) -> None:
+        project = await self.admin.ensure("identity:/projects", "projects", "project", {"name": DEMO})
+        body = {"name": DEMO, "password": self.demo_password, "default_project_id": project["id"]}
+        user = await self.admin.ensure("identity:/users", "users", "user", body)
+        role = await self.admin.find("identity:/roles", "roles", name="member")
+        if role is None:
+            raise MainJobFailed("the cloud has no role member; was it bootstrapped?")
+        await self.admin.call("PUT", f"identity:/projects/{project['id']}/users/{user['id']}/roles/{role['id']}")
 
     async def _image(self) -> dict[str, Any]:
         found = await self.admin.find(f"image:/v2/images?name={IMAGE}", "images", status="active")

@@ -30,7 +30,7 @@ def upgrade(url: str, migrations: Path) -> str | None:
     engine = create_engine(_blocking(url))
     try:
         with engine.connect() as connection:
-            found = _revision(connection)
+            found = _read_revision(connection)
         if found == head(migrations):
             return found
         from alembic import command
@@ -48,7 +48,7 @@ def upgrade(url: str, migrations: Path) -> str | None:
         engine.dispose()
 
 
-def _revision(connection: object) -> str | None:
+def _read_revision(connection: object) -> str | None:
     try:
         row = connection.execute(text("SELECT version_num FROM alembic_version")).first()  # type: ignore[attr-defined]
     except DatabaseError:
@@ -63,3 +63,18 @@ def _blocking(url: str) -> str:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     driver = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}.get(backend, backend)
     return parsed.set(drivername=driver).render_as_string(hide_password=False)
+
+
+def revision(url: str) -> str | None:
+    """The revision a database is at; None when it has no schema, or cannot be opened. Changes nothing. Blocking."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
+        return None
+    engine = create_engine(_blocking(url))
+    try:
+        with engine.connect() as connection:
+            return _read_revision(connection)
+    except DatabaseError:
+        return None
+    finally:
+        engine.dispose()

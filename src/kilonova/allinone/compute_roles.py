@@ -1,0 +1,96 @@
+"""The processes of compute as parts of one: API, conductor, scheduler, agent, over one in-memory bus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kilonova.clients.image import ImageClient
+from kilonova.clients.network import NetworkFacts
+from kilonova.clients.placement import PlacementClient
+from kilonova.compute import app as compute_api
+from kilonova.compute import config as compute_config
+from kilonova.compute.agent.app import Agent
+from kilonova.compute.agent.images import ImageCache
+from kilonova.compute.agent.inventory import HostSettings
+from kilonova.compute.agent.records import Records
+from kilonova.compute.api import parts as api_parts
+from kilonova.compute.conductor import parts as conductor_parts
+from kilonova.compute.conductor.app import Conductor
+from kilonova.compute.scheduler.app import Scheduler
+from kilonova.compute.scheduler.limits import Limits
+from kilonova.compute.store.tables import operations
+from kilonova.kernel.service import Service
+from kilonova.kernel.tasks import Journal
+
+if TYPE_CHECKING:
+    from kilonova.allinone.cloud import Cloud
+
+
+@dataclass(slots=True)
+class Roles:
+    """Started in this order: who answers before who asks."""
+
+    scheduler: Scheduler
+    conductor: Conductor
+    agent: Agent
+
+    async def start(self) -> None:
+        """Serve and work. Raises DriverError when there is no hypervisor."""
+        await self.scheduler.start()
+        await self.conductor.start()
+        await self.agent.start()
+
+    async def stop(self) -> None:
+        """Give back what is under way. Guests run on."""
+        await self.agent.stop()
+        await self.conductor.stop()
+        await self.scheduler.stop()
+
+
+async def build(cloud: Cloud, metadata_secret: str) -> Roles:
+    """Build compute's roles and mount its API."""
+    settings = compute_config.settings(cloud.conf)
+    host, root = cloud.settings.host, cloud.settings.state_dir
+    db = cloud.database("compute")
+    journal = Journal(db, operations, cloud.bus, cloud.clock)
+    image = ImageClient(cloud.client("image"))
+    network = cloud.network_client()
+    session = cloud.session("nova")
+    placement = PlacementClient(cloud.client("placement"), session)
+    api = compute_api.build_api(
+        api_parts.Parts(db, journal, cloud.bus, cloud.clock, settings, image, network), cloud.authenticate()
+    )
+    cloud.add("compute", Service("compute", api, None, close=db.close))
+    conductor = Conductor(
+        conductor_parts.Parts(
+            db=db,
+            journal=journal,
+            bus=cloud.bus,
+            clock=cloud.clock,
+            network=network,
+            networks=NetworkFacts(network, cloud.clock.monotonic),
+            placement=placement,
+            session=session,
+            hosts=conductor_parts.Hosts(cloud.clock, settings.service_down_s),
+            settings=conductor_parts.ConductorSettings(
+                name=f"conductor@{host}",
+                host=host,
+                down_after_s=settings.service_down_s,
+                default_zone=settings.default_zone,
+                force_config_drive=settings.force_config_drive,
+            ),
+        )
+    )
+    scheduler = Scheduler(cloud.bus, placement, cloud.clock, Limits(default_zone=settings.default_zone))
+    assert cloud.hypervisor is not None
+    agent = Agent(
+        host=host,
+        driver=cloud.hypervisor.guests,
+        records=Records(root / "agent" / "guests"),
+        images=ImageCache(root / "agent" / "images", image),
+        bus=cloud.bus,
+        clock=cloud.clock,
+        settings=HostSettings(),
+    )
+    return Roles(scheduler, conductor, agent)
