@@ -10,6 +10,7 @@ from typing import Any
 from oslo_config import cfg
 
 from kilonova.kernel.config import ConfigError, Group
+from kilonova.network.drivers.ovn.translate import Settings as Translation
 
 GROUPS: tuple[Group, ...] = (
     (
@@ -86,15 +87,6 @@ class EngineSettings:
         return f"{self.netns or 'kilonova'}-meta-{network_id}"
 
 
-@dataclass(frozen=True, slots=True)
-class MetadataSettings:
-    """`url`: compute's metadata service; `secret` is shared with it."""
-
-    url: str
-    secret: str = field(repr=False, default="")
-    enabled: bool = True
-
-
 def engine_settings(conf: Any, state_dir: Path, host: str) -> EngineSettings:
     """Read `conf` (an oslo.config instance with GROUPS) once."""
     ovn = conf.ovn
@@ -116,9 +108,10 @@ def engine_settings(conf: Any, state_dir: Path, host: str) -> EngineSettings:
     )
 
 
-def metadata_settings(conf: Any, default_url: str) -> MetadataSettings:
-    return MetadataSettings(
-        conf.metadata_agent.nova_metadata_url or default_url,
-        conf.metadata_agent.metadata_proxy_shared_secret,
-        conf.ovn.ovn_metadata_enabled,
+def driver_settings(conf: Any) -> Translation:
+    """How the OVN driver shall translate, where an operator decides."""
+    return Translation(
+        dhcp_lease_s=conf.ovn.dhcp_default_lease_time,
+        dns_servers=tuple(conf.ovn.dns_servers),
+        distributed_floating_ip=conf.ovn.enable_distributed_floating_ip,
     )

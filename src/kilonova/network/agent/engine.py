@@ -40,6 +40,10 @@ OUTSIDE_LINK, OUTSIDE_PEER = "outside0", "public0"
 TUNNEL_OVERHEAD = 58
 
 
+class EngineFailed(OSError):
+    """The dataplane did not come up; the sentence says what stood in the way."""
+
+
 @dataclass(frozen=True, slots=True)
 class Datapath:
     """`kernel`: in the kernel. `tso`: in userspace, and packets may be larger than they are on the wire."""
@@ -95,7 +99,13 @@ class Engine:
         return Abilities(physical_networks=tuple(self.settings.bridge_mappings), tenant_mtu=1500 - TUNNEL_OVERHEAD)
 
     async def start(self) -> None:
-        """Raises ChildFailed, OSError or OvsdbError; what has come up by then stays up."""
+        """Raises ChildFailed or OSError; what has come up by then stays up."""
+        try:
+            await self._start()
+        except OvsdbError as error:
+            raise EngineFailed(f"the databases of {self.settings.host} cannot be used: {error}") from error
+
+    async def _start(self) -> None:
         settings = self.settings
         wants_kernel = settings.datapath != "netdev"
         kernel = wants_kernel and await asyncio.to_thread(has_kernel_datapath)

@@ -13,9 +13,8 @@ import contextlib
 import logging
 import socket
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -189,11 +188,14 @@ class MetadataAgent:
                 all_done &= await self._attempt(network_id, self._serve(one))
         return all_done
 
-    async def _attempt(self, network_id: str, work: Any) -> bool:
+    async def _attempt(self, network_id: str, work: Awaitable[None]) -> bool:
         try:
             await work
         except (OSError, OvsdbError) as error:
-            LOG.error("metadata: network %s: %s: %s", network_id, type(error).__name__, error)
+            LOG.error("metadata: network %s will be tried again: %s", network_id, error)
+            return False
+        except Exception:  # one network must not end the loop that serves all
+            LOG.exception("metadata: network %s will be tried again", network_id)
             return False
         return True
 

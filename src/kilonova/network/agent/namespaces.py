@@ -141,8 +141,19 @@ def _call(what: str, result: int) -> None:
 
 @contextlib.contextmanager
 def _netlink() -> Iterator[Any]:
-    with IPRoute() as ip:
-        yield ip
+    """What the kernel refuses comes out as OSError, as with everything else that is asked of it."""
+    try:
+        with IPRoute() as ip:
+            yield ip
+    except NetlinkError as error:
+        raise OSError(error.code, str(error)) from error
+
+
+def _index(ip: Any, name: str) -> int:
+    found = ip.link_lookup(ifname=name)
+    if not found:
+        raise OSError(errno.ENODEV, f"there is no link {name} here")
+    return int(found[0])
 
 
 def links() -> list[str]:
@@ -183,7 +194,7 @@ def set_up(
     off.
     """
     with _netlink() as ip:
-        index = ip.link_lookup(ifname=name)[0]
+        index = _index(ip, name)
         if mac is not None:
             ip.link("set", index=index, address=mac)
         if mtu is not None:
