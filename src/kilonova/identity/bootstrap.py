@@ -189,14 +189,13 @@ class _Bootstrap:
 
     async def _offer(self, offered: Offered, region_id: str) -> None:
         """The service and its three endpoints; an address that moved is followed."""
-        table = SERVICES.table
-        service = await SERVICES.one(self._tx, table.c.type == offered.type, table.c.name == offered.name)
+        found = await SERVICES.matching(self._tx, type=offered.type, name=offered.name)
+        service = found[0] if found else None
         if service is None:
             service = Service(new_hex(), offered.type, offered.name, offered.description, True, {})
             await SERVICES.add(self._tx, service)
             self.changed = True
-        column = ENDPOINTS.table.c
-        there = await ENDPOINTS.where(self._tx, column.service_id == service.id, column.region_id == region_id)
+        there = await ENDPOINTS.matching(self._tx, service_id=service.id, region_id=region_id)
         for interface in INTERFACES:
             known = next((e for e in there if e.interface == interface), None)
             if known is None:

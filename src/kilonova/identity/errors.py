@@ -87,3 +87,7 @@ class UnknownReference(BadRequest):
     """A body names an object that is not there."""
 
     text = "The {what} {id} in the request does not exist."
+
+
+class NotRegistered(BadRequest):
+    text = "There is no registered limit for {name} of this service and region."

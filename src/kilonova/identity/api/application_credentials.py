@@ -144,7 +144,7 @@ async def delete_access_rule(request: Ask) -> Response:
     await refuse_restricted(request)
     async with request.service.write() as tx:
         rule = await _access_rule(request, tx, user_id)
-        used = await APPLICATION_CREDENTIALS.where(tx, APPLICATION_CREDENTIALS.table.c.user_id == user_id)
+        used = await APPLICATION_CREDENTIALS.matching(tx, user_id=user_id)
         if any(rule.id in one.access_rule_ids for one in used):
             raise InUse(what="access rule", id=rule.id, why="an application credential has it.")
         await ACCESS_RULES.remove(tx, rule.id)

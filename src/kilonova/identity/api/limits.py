@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kilonova.identity.api.listing import Ask, collection, filters, url, window
-from kilonova.identity.errors import InUse, NoSuch, Taken, UnknownReference
+from kilonova.identity.errors import InUse, NoSuch, NotRegistered, Taken, UnknownReference
 from kilonova.identity.model.nouns import Limit, RegisteredLimit
 from kilonova.identity.store import catalog, projects
 from kilonova.identity.store.catalog import LIMITS, REGIONS, REGISTERED_LIMITS, SERVICES
@@ -189,20 +189,15 @@ async def _owner(tx: Transaction, asked: dict[str, Any]) -> str:
 
 
 async def _default_of(tx: Transaction, asked: dict[str, Any]) -> RegisteredLimit:
-    table = REGISTERED_LIMITS.table
-    found = await REGISTERED_LIMITS.one(
+    found = await REGISTERED_LIMITS.matching(
         tx,
-        table.c.service_id == asked["service_id"],
-        table.c.namespace == (asked.get("region_id") or ""),
-        table.c.resource_name == asked["resource_name"],
+        service_id=asked["service_id"],
+        region_id=asked.get("region_id"),
+        resource_name=asked["resource_name"],
     )
-    if found is None:
+    if not found:
         raise NotRegistered(name=asked["resource_name"])
-    return found
-
-
-class NotRegistered(BadRequest):
-    text = "There is no registered limit for {name} of this service and region."
+    return found[0]
 
 
 async def _check_places(tx: Transaction, asked: dict[str, Any]) -> None:

@@ -71,6 +71,10 @@ class Records(Generic[T]):
         row = await tx.first(self.select.where(*conditions))
         return None if row is None else value_of(self.kind, row)
 
+    async def matching(self, tx: Transaction, **members: Any) -> list[T]:
+        """All rows with these values, by id; None stands for NULL."""
+        return await self.where(tx, *(condition(self.table, Filter(n, v)) for n, v in members.items()))
+
     async def many(self, tx: Transaction, identifiers: Iterable[str]) -> dict[str, T]:
         """Rows by id; ids that are not there are left out. Asks in portions of 500."""
         wanted = list(dict.fromkeys(identifiers))
