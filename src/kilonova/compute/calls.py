@@ -325,6 +325,10 @@ class Candidate(Struct, frozen=True):
     weight: float = 0.0
 
 
+SILENT = "do not report"
+"""The reason for refusing a host whose agent is not heard of; it may pass by itself."""
+
+
 class Refusals(Struct, frozen=True):
     """One reason, how many hosts it refused, the nearest miss in words, and (for admins) the hosts."""
 

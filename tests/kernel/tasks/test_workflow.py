@@ -118,6 +118,9 @@ class Workshop:
     async def overtake(self) -> None:
         await self.start(kind="remove", overtakes=True)
 
+    async def begin_life(self) -> None:
+        return None
+
     async def check(self, operation: Operation, trouble: Trouble) -> None:
         written = await self.notes()
         if operation.state == "done":

@@ -38,6 +38,7 @@ from kilonova.compute.calls import (
 )
 from kilonova.compute.metadata.documents import config_drive_tree
 from kilonova.compute.model.states import PowerState
+from kilonova.compute.model.trace import hop
 from kilonova.compute.virt.driver import BackingImage, Driver, DriverError, GuestSpec, NoSuchGuest, Transient
 from kilonova.kernel.errors import Conflict, Error, NotFound, ServiceUnavailable
 
@@ -89,13 +90,15 @@ class Lifecycle:
             if there is not None and there.power_state == PowerState.RUNNING:
                 self._remember(order, call.ticket, is_to_run=True)
                 return GuestReport(server_id=order.server_id, power_state=there.power_state)
-            LOG.info("server %s: building the guest %s", order.server_id, order.guest_name)
+            LOG.info("%s: server %s as %s", hop("13-19"), order.server_id, order.guest_name)
             backing = await self._backing(order, call.image_token)
+            if backing is not None:
+                LOG.info("%s: server %s, image %s", hop("20-22"), order.server_id, order.image.image_id)
             # Remembered before it is made: whatever comes of it can be found and removed.
             self._remember(order, call.ticket, is_to_run=True, backing=backing.path if backing else "")
             await self._write_config_drive(order)
             await self.driver.spawn(self._spec(order, backing))
-            LOG.info("server %s: the guest runs", order.server_id)
+            LOG.info("%s: server %s", hop("29"), order.server_id)
             return await self._report(order.server_id)
 
     async def destroy(self, call: OnGuest) -> Done:

@@ -16,6 +16,7 @@ from kilonova.compute.calls import (
     DESTROY,
     SCHEDULER,
     SELECT_DESTINATIONS,
+    SILENT,
     SPAWN,
     Candidate,
     GroupFacts,
@@ -27,7 +28,7 @@ from kilonova.compute.calls import (
 )
 from kilonova.compute.conductor.faults import BuildFailed, NoValidHost, fault_of, say_hosts, say_why
 from kilonova.compute.conductor.orders import make_order, nics_of, vif_of
-from kilonova.compute.conductor.parts import Parts, change_server, server_of
+from kilonova.compute.conductor.parts import HostsNotHeardYet, Parts, change_server, server_of
 from kilonova.compute.conductor.ports import BindingFailed, bind_ports, give_back
 from kilonova.compute.model import groups as policies
 from kilonova.compute.model.operations import BUILD, Build
@@ -64,6 +65,9 @@ async def choose_host(work: Work[Parts]) -> None:
     ask = await _ask(work, server, excluded)
     choice = await work.parts.bus.call(SCHEDULER, SELECT_DESTINATIONS, ask)
     if not choice.candidates:
+        silent = not choice.hosts_seen or any(row.reason == SILENT for row in choice.refusals)
+        if silent and work.parts.hosts.may_still_be_coming and not work.last_try:
+            raise HostsNotHeardYet
         work.data["refusals"] = msgspec.to_builtins(choice.refusals)
         raise NoValidHost(why=say_why(choice))
     first, *others = (msgspec.to_builtins(candidate) for candidate in choice.candidates)
@@ -165,7 +169,7 @@ async def _refuse_broken_group(tx: Transaction, server: Server, host: str) -> No
 async def drop_claim(work: Work[Parts]) -> None:
     """Undo of ``claim_resources``."""
     await work.parts.placement.release(work.subject)
-    change_server(work, host=None, node=None, task_state=str(TaskState.SCHEDULING))
+    change_server(work, host=None, node=None)
 
 
 # --- ports ----------------------------------------------------------------------------------------------------------
@@ -223,7 +227,7 @@ async def give_ports_back(work: Work[Parts]) -> None:
     networks = _build(work).networks
     if networks != ():
         await give_back(work.parts, networks or (), work.subject)
-    change_server(work, task_state=str(TaskState.NETWORKING), **servers.vif_values(()))
+    change_server(work, **servers.vif_values(()))
 
 
 # --- spawn ----------------------------------------------------------------------------------------------------------
@@ -339,7 +343,14 @@ def _build(work: Work[Parts]) -> Build:
 BUILD_SERVER = Workflow(
     BUILD,
     (
-        Step("choose", choose_host, event="conductor_schedule_and_build_instances", recorded=False),
+        Step(
+            "choose",
+            choose_host,
+            event="conductor_schedule_and_build_instances",
+            recorded=False,
+            deadline_s=120,
+            tries=6,
+        ),
         Step("claim", claim_resources, undo=drop_claim, event="compute__claim_resources"),
         Step("ports", bind_server_ports, undo=give_ports_back, event="compute__bind_ports"),
         Step(

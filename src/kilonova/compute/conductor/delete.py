@@ -1,5 +1,5 @@
-"""Delete: the guest, then its ports, then the claim, and last the server itself. Nothing is undone: a delete that
-fails is begun again where it stopped, by the user or by a sweep.
+"""Delete: the guest, then its ports, then the claim, and last the server itself. It only goes forward: a step that
+fails shows as ERROR with the reason, and is tried again until it is done.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LOG = logging.getLogger(__name__)
 
 async def destroy_guest(work: Work[Parts]) -> None:
     """Have the host remove the guest. A host that is down does it when it comes back: the deleted row is proof."""
-    server = await server_of(work)
+    server = await server_of(work, also_deleted=True)
     if server.host is None:
         return
     work.tell(host=server.host)
@@ -41,14 +41,14 @@ async def destroy_guest(work: Work[Parts]) -> None:
 
 async def free_ports(work: Work[Parts]) -> None:
     """Delete the ports that we made, unbind those that users made."""
-    server = await server_of(work)
+    server = await server_of(work, also_deleted=True)
     for vif in server.vifs:
         await free_vif(work.parts, vif)
 
 
 async def drop_claim(work: Work[Parts]) -> None:
     """Give back what the server held. Last of all, so that its room is not given away while it is still used."""
-    server = await server_of(work)
+    server = await server_of(work, also_deleted=True)
     if server.host is not None or not work.fresh:
         await work.parts.placement.release(work.subject)
 
@@ -65,9 +65,9 @@ async def remove_server(work: Work[Parts]) -> None:
 
 
 async def mark_failed(work: Work[Parts]) -> None:
-    """The server could not be deleted: ERROR, with the reason; it can be deleted again."""
+    """The server could not be deleted yet: ERROR, with the reason. The delete goes on by itself."""
     failure = work.failure
-    if failure is None or failure.code == "ServerGone":
+    if failure is None:
         return
     fault = fault_of(failure, work.parts.clock.now())
     change_server(work, vm_state=str(VmState.ERROR), task_state=None, fault=servers.fault_value(fault))
@@ -82,4 +82,5 @@ DELETE_SERVER = Workflow(
         Step("remove", remove_server, event="compute__remove"),
     ),
     on_failure=mark_failed,
+    forward_only=True,
 )

@@ -14,7 +14,7 @@ from kilonova.compute.store import servers
 from kilonova.kernel.bus import Bus
 from kilonova.kernel.clock import Clock
 from kilonova.kernel.db import Database, Transaction
-from kilonova.kernel.errors import Error
+from kilonova.kernel.errors import Error, ServiceUnavailable
 from kilonova.kernel.tasks import Journal, Work
 
 
@@ -43,6 +43,12 @@ class ServerGone(Error):
 
     status = 404
     text = "Server {server_id} is gone."
+
+
+class HostsNotHeardYet(ServiceUnavailable):
+    """We have only just begun to listen: hosts that live may not have said so."""
+
+    text = "No host has reported yet."
 
 
 class NotOnHost(Error):
@@ -76,6 +82,15 @@ class Hosts:
     reports: dict[str, HostReport] = field(default_factory=dict)
     heard: dict[str, float] = field(default_factory=dict)
     unwritten: set[str] = field(default_factory=set)
+    since: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.since = self.clock.monotonic()
+
+    @property
+    def may_still_be_coming(self) -> bool:
+        """Whether we have not listened for long enough to know which hosts live."""
+        return self.clock.monotonic() - self.since < 30
 
     def hear(self, report: HostReport) -> None:
         self.reports[report.host] = report
@@ -103,12 +118,12 @@ class Parts:
     settings: ConductorSettings = field(default_factory=ConductorSettings)
 
 
-async def server_of(work: Work[Parts]) -> Server:
+async def server_of(work: Work[Parts], *, also_deleted: bool = False) -> Server:
     """The server that the operation is about, read once for all steps. Raises ServerGone."""
     known: Server | None = work.memo.get("server")
     if known is None:
         async with work.parts.db.read() as tx:
-            known = await servers.get(tx, work.subject)
+            known = await servers.get(tx, work.subject, deleted=None if also_deleted else False)
         if known is None:
             raise ServerGone(server_id=work.subject)
         work.memo["server"] = known

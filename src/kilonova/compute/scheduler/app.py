@@ -28,6 +28,7 @@ from kilonova.compute.calls import (
     PlacementAsk,
 )
 from kilonova.compute.model.resources import Need, need_of
+from kilonova.compute.model.trace import hop
 from kilonova.compute.scheduler.choose import Claims, choose
 from kilonova.compute.scheduler.hosts import HostView, view_hosts
 from kilonova.compute.scheduler.limits import Limits
@@ -105,7 +106,8 @@ class Scheduler:
             best = choice.candidates[0]
             self._views[best.host] = self._views[best.host].with_server(ask)
             LOG.info(
-                "server %s: chose %s of %d hosts (%d refused)",
+                "%s: server %s gets %s of %d hosts (%d refused)",
+                hop("9-10"),
                 ask.server_id,
                 best.host,
                 choice.hosts_seen,

@@ -287,7 +287,7 @@ class Journal:
             for row in rows:
                 before = operation_of(row)
                 changes: dict[str, Any] = {
-                    "state": {QUEUED: RUNNING, PARKED: UNDOING}.get(before.state, before.state),
+                    "state": _taken(before),
                     "fence": before.fence + 1,
                     "attempts": before.attempts + 1,
                     "lease_owner": worker,
@@ -393,6 +393,13 @@ class Journal:
 def operation_of(row: Row[Any]) -> Operation:
     """A row of the table as a value."""
     return Operation(**row._mapping)
+
+
+def _taken(operation: Operation) -> str:
+    """The state of an operation in a worker's hands: a parked one goes on in the direction it had."""
+    if operation.state == PARKED:
+        return UNDOING if operation.unwind_then else RUNNING
+    return RUNNING if operation.state == QUEUED else operation.state
 
 
 def _takeable(t: Table) -> Any:

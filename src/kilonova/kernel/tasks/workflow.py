@@ -122,13 +122,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """How one kind of operation is carried out. ``on_failure`` and ``on_cancel`` run when all is undone (or
-    when an undo had to be put off): they ask for the last writes with ``work.also``."""
+    """How one kind of operation is carried out. ``on_failure`` and ``on_cancel`` run when all is undone (or when an
+    undo had to be put off): they ask for the last writes with ``work.also``. ``forward_only``: what cannot be undone
+    (a delete): a step that fails is told to the user and tried again later, until it is done.
+    """
 
     kind: str
     steps: tuple[Step, ...]
     on_failure: Do | None = None
     on_cancel: Do | None = None
+    forward_only: bool = False
 
     def index(self, name: str) -> int:
         """The position of a step. Raises KeyError."""
@@ -212,12 +215,17 @@ class _Run:
                     failure.code,
                     failure.message,
                 )
+                if self.workflow.forward_only:
+                    await self._put_off(step, error)
+                    return
                 if await self.back_out(index, 0, FAILED, fault=msgspec.to_builtins(failure)):
                     continue
                 return
 
     def _refuse_when_hopeless(self) -> None:
         operation = self.lease.operation
+        if self.workflow.forward_only:
+            return
         if operation.deadline is not None and self.lease.journal.clock.now() > operation.deadline:
             raise TimedOut(f"the operation did not end by {operation.deadline:%Y-%m-%d %H:%M:%S} UTC")
         if operation.attempts > MOST_ATTEMPTS:
@@ -268,11 +276,11 @@ class _Run:
         await self._finish(state, step=0, message=message)
 
     async def _put_off(self, step: Step, error: Exception) -> None:
-        """An undo keeps failing: tell the user what is so, and keep the rest of the undoing for later."""
+        """A step that must succeed keeps failing: tell the user what is so, and keep the rest for later."""
         operation = self.lease.operation
         wait_s = min(PARK_FIRST_S * 2 ** min(operation.attempts - 1, 10), PARK_MOST_S)
         LOG.error(
-            "%s %s: undo of %s failed (%s); tried again in %.0f s",
+            "%s %s: %s must be done, but failed (%s); tried again in %.0f s",
             self.workflow.kind,
             self.work.subject,
             step.name,
@@ -286,6 +294,8 @@ class _Run:
             then = FAILED
             self.work.failure = self.work.failure or _explain(step.name, error)
             values = {"unwind_then": then, "unwind_to": 0, "fault": msgspec.to_builtins(self.work.failure)}
+        elif then is None and self.work.failure is not None:
+            values = {"step": operation.step, "fault": msgspec.to_builtins(self.work.failure)}
         ending = self.workflow.on_cancel if then == CANCELLED else self.workflow.on_failure
         self.work._writes.clear()
         if ending is not None and not self.work.data.get("_told"):

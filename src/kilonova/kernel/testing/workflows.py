@@ -49,6 +49,9 @@ class World(Protocol):
 
     others: tuple[Workflow, ...]
 
+    async def begin_life(self) -> None:
+        """A new worker begins, perhaps long after the one before it."""
+
     async def check(self, operation: Operation, trouble: Trouble) -> None:
         """Assert that nothing is left half done."""
 
@@ -92,6 +95,7 @@ async def survive(trouble: Trouble, workflow: Workflow, make: Callable[[], Await
     broken = break_step(workflow, trouble, world)
     flows = {flow.kind: flow for flow in (*world.others, broken)}
     for life in range(1, 10):
+        await world.begin_life()
         worker = Worker(world.journal, flows, world.parts, name=f"worker-{life}")
         await _live(worker)
         async with world.journal.db.read() as tx:
@@ -135,9 +139,9 @@ def break_step(workflow: Workflow, trouble: Trouble, world: World) -> Workflow:
     index = workflow.index(trouble.step)
     step, how = steps[index], trouble.how
     if how == FAILS_BEFORE:
-        steps[index] = replace(step, do=_raise(Broken("made to fail")))
+        steps[index] = replace(step, do=_failing(workflow, _raise(Broken("made to fail")), step.do))
     elif how == FAILS_AFTER:
-        steps[index] = replace(step, do=_then_raise(step.do, Broken("made to fail")))
+        steps[index] = replace(step, do=_failing(workflow, _then_raise(step.do, Broken("made to fail")), step.do))
     elif how == REPEATS:
         steps[index] = replace(step, do=_twice(step.do))
     elif how == CRASHES_BEFORE:
@@ -165,6 +169,11 @@ def break_step(workflow: Workflow, trouble: Trouble, world: World) -> Workflow:
             step.event,
         )
     return replace(workflow, steps=tuple(steps))
+
+
+def _failing(workflow: Workflow, fails: Do, works: Do) -> Do:
+    """What only goes forward must work in the end, so it fails for some time only."""
+    return _times(3, fails, works) if workflow.forward_only else fails
 
 
 def _raise(error: BaseException) -> Do:

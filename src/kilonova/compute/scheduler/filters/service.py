@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.compute.calls import PlacementAsk
+from kilonova.compute.calls import SILENT, PlacementAsk
 from kilonova.compute.scheduler.hosts import HostView
 from kilonova.compute.scheduler.limits import Limits
 from kilonova.compute.scheduler.refusal import No
@@ -13,7 +13,7 @@ def is_in_service(host: HostView, ask: PlacementAsk, limits: Limits) -> No | Non
     if host.is_disabled:
         return No("are disabled by the operator", host.why_disabled)
     if not host.is_up:
-        return No("do not report", f"not heard of for {limits.down_after_s:.0f} s")
+        return No(SILENT, f"not heard of for {limits.down_after_s:.0f} s")
     return None
 
 
