@@ -171,7 +171,7 @@ def _checked(name: str, kind: str, value: str) -> str:
 def _quoted(text: str) -> str:
     text = text.strip('"')
     if not re.match(r'[^"\\\x00-\x1f\x7f]{1,255}\Z', text):
-        raise BadSpec(f"{text!r} cannot be in a DHCP answer")
+        raise ValueError(f"{text!r} cannot be in a DHCP answer")
     return f'"{text}"'
 
 
