@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -219,3 +220,41 @@ def test_a_route_without_a_policy_cannot_be_built() -> None:
     spec = ServiceApp("x", (Route("GET", "/x", stop, "no:such"),), NOVA, RULES, fake_identity())
     with pytest.raises(ValueError, match="no policy row"):
         build_app(spec, None)
+
+
+async def test_a_stream_ends_when_its_reader_hangs_up() -> None:
+    poured: list[bytes] = []
+    closed: list[bool] = []
+    hung_up = asyncio.Event()
+
+    async def endless(request: Request[Any]) -> StreamResponse:
+        async def chunks() -> Any:
+            try:
+                while True:
+                    yield b"x"
+                    await asyncio.sleep(0)
+            finally:
+                closed.append(True)
+
+        return StreamResponse(200, chunks())
+
+    rows = (Route("GET", "/endless", endless, "thing:any"),)
+    app = build_app(ServiceApp("test", rows, NOVA, RULES, fake_identity()), None)
+    messages = [{"type": "http.request", "body": b"", "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if messages:
+            return messages.pop()
+        await hung_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        poured.append(message.get("body", b""))
+        if len(poured) == 10:
+            hung_up.set()
+
+    headers = [(b"x-auth-token", b"admin")]
+    scope = {"type": "http", "method": "GET", "path": "/endless", "query_string": b"", "headers": headers}
+    await app(scope, receive, send)
+    assert 10 <= len(poured) < 20
+    assert closed == [True]

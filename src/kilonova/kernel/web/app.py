@@ -7,8 +7,9 @@ that tells the request id and nothing of the inside.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl
@@ -155,7 +156,7 @@ class _Application:
             LOG.exception("%s %s failed", scope["method"], scope["path"])
             response = self._fault(x, InternalError(request_id=x.request_id))
         self._add_headers(x, response)
-        await _send(response, send, head_only=scope["method"] == "HEAD")
+        await _send(response, send, receive, head_only=scope["method"] == "HEAD")
         if LOG.isEnabledFor(logging.DEBUG) or scope["method"] not in ("GET", "HEAD"):
             LOG.info("%s %s%s %d", scope["method"], scope.get("root_path", ""), self._path(scope), response.status)
 
@@ -323,7 +324,7 @@ def _check_content_type(headers: Mapping[str, str], route: Route) -> None:
         raise UnsupportedMediaType(content_type=declared, supported=" or ".join(route.content_types))
 
 
-async def _send(response: Response | StreamResponse, send: Send, *, head_only: bool) -> None:
+async def _send(response: Response | StreamResponse, send: Send, receive: Receive, *, head_only: bool) -> None:
     headers = [(k.lower().encode("latin-1"), v.encode("latin-1", "replace")) for k, v in response.headers]
     if response.content_type is not None:
         headers.append((b"content-type", response.content_type.encode("latin-1")))
@@ -337,6 +338,32 @@ async def _send(response: Response | StreamResponse, send: Send, *, head_only: b
         headers.append((b"content-length", str(response.length).encode()))
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if not head_only:
-        async for chunk in response.chunks:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await _pour(response.chunks, send, receive)
     await send({"type": "http.response.body", "body": b""})
+
+
+async def _pour(chunks: AsyncIterator[bytes], send: Send, receive: Receive) -> None:
+    """Send the chunks until they end or the client hangs up: servers swallow what nobody reads any more."""
+    gone = asyncio.ensure_future(_hung_up(receive))
+    try:
+        async for chunk in chunks:
+            if gone.done() and gone.result():
+                break
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    finally:
+        gone.cancel()
+        close = getattr(chunks, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def _hung_up(receive: Receive) -> bool:
+    """Wait for the client's end. False: this transport does not tell it."""
+    ended = False
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return True
+        if ended:
+            return False
+        ended = not message.get("more_body", False)
