@@ -177,6 +177,34 @@ class Guest:
             at += 10 + length
         return found
 
+    def addresses(self) -> list[str]:
+        """All addresses of its device, with prefix lengths. Blocks."""
+
+        def look() -> list[str]:
+            with namespaces._netlink() as ip:
+                index = namespaces._index(ip, "eth0")
+                return [f"{one.get_attr('IFA_ADDRESS')}/{one['prefixlen']}" for one in ip.get_addr(index=index)]
+
+        return namespaces.run_in(self.netns, look)
+
+    async def ping6(self, target: str, timeout_s: float = 0.5) -> bool:
+        def open_socket() -> socket.socket:
+            raw = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+            raw.setblocking(False)
+            return raw
+
+        mark = os.urandom(8)
+        with namespaces.run_in(self.netns, open_socket) as raw:
+            raw.sendto(struct.pack("!BBHHH", 128, 0, 0, 1, 1) + mark, (target, 0))
+            try:
+                async with asyncio.timeout(timeout_s):
+                    while True:
+                        reply = await asyncio.get_running_loop().sock_recv(raw, 1024)
+                        if reply[0] == 129 and reply.endswith(mark):
+                            return True
+            except TimeoutError:
+                return False
+
     def close(self) -> None:
         for server in self.servers:
             server.close()

@@ -37,6 +37,7 @@ from kilonova.network.drivers.driver import (
     PortSpec,
     Provider,
     Put,
+    RouterAddress,
     Spec,
     repair_of,
 )
@@ -290,6 +291,50 @@ async def test_networks_with_the_same_addresses_do_not_meet(world: World) -> Non
     await guest.plug()
     await guest.dhcp()
     assert not await one.ping("10.0.0.12", timeout_s=1)
+
+
+async def test_ipv6_addresses_come_from_the_routers_advertisements(world: World) -> None:
+    subnet = make.subnet("sub-6", cidr="fd00:6::/64", ipv6_address_mode="slaac", ipv6_ra_mode="slaac")
+    own = RouterAddress("fd00:6::1", "fd00:6::/64", "slaac", "slaac")
+    leg = make.interface("leg-6", ip="fd00:6::1", mac="fa:16:3e:aa:00:06", addresses=(own,))
+    router = make.router(interfaces=(make.interface(), leg), gateway=make.gateway(), revision=1)
+    await world.put(
+        subnet, make.port("leg-6", ip="fd00:6::1", device_owner="network:router_interface"), router,
+        make.group("sg-6", *make.all_out("sg-6"), make.rule("sg-6-i", ethertype="IPv6", protocol="icmp")),
+    )  # fmt: skip
+    mac = "fa:16:3e:00:00:61"
+    made = "fd00:6::f816:3eff:fe00:61"
+    guest = await world.guest("g6", made, dhcp=False, mac=mac, security_groups=("sg-6",),
+                              fixed_ips=(make.fixed(made, "sub-6"),))  # fmt: skip
+    async with asyncio.timeout(20):
+        while f"{made}/64" not in await asyncio.to_thread(guest.addresses):
+            await asyncio.sleep(0.05)
+        while not await guest.ping6("fd00:6::1"):
+            pass
+
+
+async def test_with_tunnels_offloads_are_off_and_connections_still_work(place: tuple[Path, str]) -> None:
+    """A userspace datapath without TSO loses TCP, and only TCP, when somebody leaves a checksum to be filled in."""
+    try:
+        async with world_in(*place, encap_ip="127.0.0.1", datapath="netdev") as world:
+            assert not world.engine.datapath.offloads
+            await world.put(*SHARED)
+            guest = await world.guest("g1", "10.0.0.11", security_groups=())
+            binding = await world.driver.bind_port(guest.port, "host-1")
+            assert binding.vif_details["vnet_hdr"] is False
+            server = await listen_in(world.outside, 8080, b"you are PEER" + b"y" * 300_000)
+            await world.put(replace(guest.port, security_groups=("sg-1",), revision=1))
+            body = None
+            for _ in range(5):
+                body = body or await guest.fetch("172.24.4.1", 8080, timeout_s=5)
+            server.close()
+            assert body == b"you are 172.24.4.10" + b"y" * 300_000
+            reply = None
+            for _ in range(10):
+                reply = reply or await guest.fetch("169.254.169.254", 80, b"GET / HTTP/1.0\r\n\r\n", timeout_s=1)
+            assert reply is not None
+    finally:
+        await Engine(EngineSettings(place[0], "host-1", netns=place[1])).teardown()
 
 
 async def test_a_new_process_adopts_the_daemons_and_nothing_stops(place: tuple[Path, str]) -> None:
