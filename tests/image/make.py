@@ -113,7 +113,7 @@ def vmdk(kind: str = "monolithicSparse", extent: str = 'RW 2048 SPARSE "disk.vmd
 def gpt() -> bytes:
     """A disk with a partition table."""
     entry = struct.pack("<B3sB3sII", 0x80, b"\0\0\0", 0x83, b"\0\0\0", 2048, 2048)
-    return (bytes(446) + entry + bytes(48) + b"\x55\xaa").ljust(4 << 20, b"\0")
+    return (bytes(446) + entry + bytes(48) + b"\x55\xaa").ljust(1 << 20, b"\0")
 
 
 def iso() -> bytes:

@@ -121,12 +121,13 @@ def parse_range(text: str | None, size: int) -> tuple[int, int] | None:
     if text is None:
         return None
     found = _RANGE.match(text)
+    refusal = RangeNotSatisfiable(asked=text[:100], size=size, headers={"Content-Range": f"bytes */{size}"})
     if found is None or not (found[1] or found[2]):
-        raise RangeNotSatisfiable(asked=text[:100], size=size)
+        raise refusal
     if not found[1]:
         first, last = max(0, size - int(found[2])), size - 1
     else:
         first, last = int(found[1]), min(int(found[2] or size - 1), size - 1)
     if first > last or first >= size:
-        raise RangeNotSatisfiable(asked=text[:100], size=size)
+        raise refusal
     return first, last

@@ -33,7 +33,7 @@ from kilonova.kernel.ids import new_uuid
 LOG = logging.getLogger(__name__)
 
 PIECE_BYTES = 1 << 20  # as much of an image is in memory
-RESERVE_STEP_BYTES = 64 << 20  # for data whose size nobody announced
+RESERVE_STEP_BYTES = 16 << 20  # for data whose size nobody announced
 TOUCH_EVERY_S = 10.0
 
 
@@ -60,9 +60,9 @@ async def begin(
     if announced_bytes is not None and announced_bytes > service.settings.size_cap_bytes:
         raise TooBig(limit=service.settings.size_cap_bytes)
     now = service.clock.now()
-    reserved = announced_bytes or 0
     blob_id = new_uuid()
-    await _check_quota(service, tx, image, reserved, blob_id)
+    wanted = announced_bytes or 0
+    reserved = await _reserve(service, tx, image, wanted, wanted, blob_id)
     await uploads.add(tx, uploads.Upload(blob_id, image.id, image.owner, reserved, now, now))
     after = replace(image, status=UPLOADING if stage else SAVING, updated_at=now)
     await images.change(tx, image, after)
@@ -107,9 +107,16 @@ async def _write(
     service: ImageService, ticket: Ticket, data: AsyncIterator[bytes], inspector: Inspector, writer: Writer
 ) -> Findings:
     received = 0
-    async for piece in _in_pieces(data):
-        received += len(piece)
-        await _keep(service, ticket, received)
+
+    async def kept() -> AsyncIterator[bytes]:
+        # Each chunk as it comes: a slow client may take minutes to fill a piece, and is alive all the same.
+        nonlocal received
+        async for chunk in data:
+            received += len(chunk)
+            await _keep(service, ticket, received)
+            yield chunk
+
+    async for piece in _in_pieces(kept()):
         await asyncio.to_thread(inspector.feed, piece)
         await writer.write(piece)
     if ticket.announced_bytes is not None and ticket.announced_bytes != received:
@@ -142,24 +149,27 @@ async def _keep(service: ImageService, ticket: Ticket, received: int) -> None:
         return
     async with service.db.transaction() as tx:
         if short:
-            quota = service.settings.storage_quota_bytes
-            step = RESERVE_STEP_BYTES if quota is None else 0  # with a quota: no more than what has come
-            ticket.reserved_bytes = received + step
-            await _check_quota(service, tx, ticket.image, ticket.reserved_bytes, ticket.blob_id)
+            ticket.reserved_bytes = await _reserve(
+                service, tx, ticket.image, received, received + RESERVE_STEP_BYTES, ticket.blob_id
+            )
         alive = await uploads.touch(tx, ticket.blob_id, ticket.reserved_bytes, service.clock.now())
     if not alive:
         raise DeletedMeanwhile(image_id=ticket.image.id)
     ticket.touched_s = now_s
 
 
-async def _check_quota(service: ImageService, tx: Transaction, image: Image, reserved_bytes: int, blob_id: str) -> None:
+async def _reserve(
+    service: ImageService, tx: Transaction, image: Image, needed_bytes: int, wished_bytes: int, blob_id: str
+) -> int:
+    """As much of what is wished as the quota has left. Raises StorageQuotaExceeded when that is less than needed."""
     limit = service.settings.storage_quota_bytes
     if limit is None or image.owner is None:
-        return
-    used = await images.used_bytes(tx, image.owner)
-    wanted = used + await uploads.reserved_bytes(tx, image.owner, but=blob_id) + reserved_bytes
-    if wanted > limit:
-        raise StorageQuotaExceeded(wanted=wanted, limit=limit)
+        return wished_bytes
+    others = await images.used_bytes(tx, image.owner)
+    others += await uploads.reserved_bytes(tx, image.owner, but=blob_id)
+    if others + needed_bytes > limit:
+        raise StorageQuotaExceeded(wanted=others + needed_bytes, limit=limit)
+    return min(wished_bytes, limit - others)
 
 
 async def _finish(service: ImageService, ticket: Ticket, findings: Findings, *, stage: bool) -> None:
@@ -167,7 +177,6 @@ async def _finish(service: ImageService, ticket: Ticket, findings: Findings, *, 
         image = await images.get(tx, ticket.image.id)
         if not await uploads.end(tx, ticket.blob_id) or image is None:
             raise DeletedMeanwhile(image_id=ticket.image.id)
-        await _check_quota(service, tx, image, findings.size_bytes, ticket.blob_id)
         after = replace(
             image,
             status=UPLOADING if stage else ACTIVE,
