@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -70,15 +72,17 @@ def _run(work) -> None:
 
 
 @pytest.fixture(scope="session")
-def real_machine(tmp_path_factory):
+def real_machine():
     if reason := real.missing():
         pytest.skip(reason)
-    machine = real.RealMachine(tmp_path_factory.mktemp("real"))
-    try:
-        _run(machine.up)
-        yield machine
-    finally:
-        _run(machine.down)
+    with tempfile.TemporaryDirectory(prefix="kilonova-test-", dir="/var/tmp", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)  # guests run as a user without rights, who has to get at their disks
+        machine = real.RealMachine(Path(folder))
+        try:
+            _run(machine.up)
+            yield machine
+        finally:
+            _run(machine.down)
 
 
 @pytest.fixture(params=["fake", pytest.param("libvirt", marks=pytest.mark.real)])

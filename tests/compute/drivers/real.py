@@ -58,9 +58,9 @@ def build_image(folder: Path) -> Image:
 
 
 class RealMachine:
-    def __init__(self, root: Path):
+    def __init__(self, root: Path, name: str = "one"):
         self.root = root
-        self.netns = f"kilo-test-{os.getpid()}"
+        self.netns = f"kilo-test-{os.getpid()}-{name}"
         self.ovs_connection = f"unix:{root}/ovs/db.sock"
         self._image: Image | None = None
 

@@ -8,7 +8,11 @@ subreaper: where PID 1 reaps slowly, each destroy would wait two seconds for a z
 
 from __future__ import annotations
 
+import grp
 import hashlib
+import pwd
+import shutil
+import stat
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +20,11 @@ from pathlib import Path
 from kilonova.kernel.process import ChildSpec
 
 NAME = "libvirtd"
+
+QEMU_USER = "libvirt-qemu"
+"""As Debian's packages make it."""
+
+KVM = Path("/dev/kvm")
 
 _MOUNTS = (
     ("etc", "/etc/libvirt"),
@@ -31,9 +40,14 @@ CONSOLES_INSIDE = "/run/libvirt/consoles"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where the daemon keeps what it has: `<state>/libvirt`."""
+    """Where the daemon keeps what it has: `<state>/libvirt`, and the user that its guests run as."""
 
     root: Path
+    user: str = "root"
+    hide_kvm: bool = False
+    """Let the daemon find no usable /dev/kvm. It looks for features of QEMU anew at each start of a guest, for ten
+    seconds, when QEMU could open the device but the guests' user may not.
+    """
 
     @property
     def run(self) -> Path:
@@ -59,12 +73,17 @@ class Place:
         self.root.chmod(0o711)
         for folder in ("etc/qemu", "etc/secrets", "lib/qemu", "run/qemu", "log/qemu", "cache/qemu"):
             (self.root / folder).mkdir(parents=True, exist_ok=True)
+        (self.root / "no-kvm").touch(mode=0)
         self.consoles.mkdir(exist_ok=True)
+        shutil.chown(self.consoles, user=self.user)
         for name, text in self._files().items():
             (self.root / "etc" / name).write_text(text)
 
     def child(self, *, run_dir: Path, log_path: Path, netns: str | None) -> ChildSpec:
         """How the daemon is run. Its digest covers the configuration: a changed one restarts it."""
+        mounts = [(self.root / folder, Path(target)) for folder, target in _MOUNTS]
+        if self.hide_kvm and KVM.exists():
+            mounts.append((self.root / "no-kvm", KVM))
         digest = hashlib.sha256(repr(self._files()).encode()).hexdigest()[:16]
         return ChildSpec(
             name=NAME,
@@ -73,7 +92,7 @@ class Place:
             log_path=log_path,
             env=(("KILONOVA_CONFIGURATION", digest),),
             netns=netns,
-            private_mounts=tuple((self.root / folder, Path(target)) for folder, target in _MOUNTS),
+            private_mounts=tuple(mounts),
             subreaper=True,
             ready=self.socket,
         )
@@ -92,9 +111,9 @@ class Place:
                 log_outputs="3:stderr",
             ),
             "qemu.conf": _lines(
-                user="root",
-                group="root",
-                dynamic_ownership=0,
+                user=self.user,
+                group=_group_of(self.user),
+                dynamic_ownership=1,
                 remember_owner=0,
                 security_driver="none",
                 stdio_handler="file",
@@ -103,6 +122,28 @@ class Place:
                 max_core=0,
             ),
         }
+
+
+def unprivileged_user(directory: Path, *, needs_kvm: bool) -> str | None:
+    """A user without rights for guests to run as, if it exists and can get at what guests need."""
+    try:
+        user = pwd.getpwnam(QEMU_USER)
+    except KeyError:
+        return None
+    if needs_kvm and not _may_use(KVM, user):
+        return None
+    ways = (directory, *directory.parents)
+    return QEMU_USER if all(way.stat().st_mode & stat.S_IXOTH for way in ways) else None
+
+
+def _may_use(device: Path, user: pwd.struct_passwd) -> bool:
+    status = device.stat()
+    group_may = status.st_gid == user.pw_gid and status.st_mode & 0o060 == 0o060
+    return group_may or status.st_mode & 0o006 == 0o006
+
+
+def _group_of(user: str) -> str:
+    return grp.getgrgid(pwd.getpwnam(user).pw_gid).gr_name
 
 
 def _lines(**options: str | int | list[str]) -> str:

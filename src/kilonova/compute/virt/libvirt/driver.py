@@ -42,7 +42,7 @@ from kilonova.compute.virt.driver import (
 from kilonova.compute.virt.libvirt import domain_xml, host, images, probe
 from kilonova.compute.virt.libvirt.config import Settings
 from kilonova.compute.virt.libvirt.connection import Connection
-from kilonova.compute.virt.libvirt.daemon import CONSOLES_INSIDE, NAME, Place
+from kilonova.compute.virt.libvirt.daemon import CONSOLES_INSIDE, NAME, QEMU_USER, Place, unprivileged_user
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, Firmware, HostChoices
 from kilonova.compute.virt.vif import Vifs
 from kilonova.kernel.process import ChildFailed, Supervisor
@@ -152,7 +152,7 @@ class LibvirtDriver:
         await asyncio.to_thread(self._directory.mkdir, parents=True, exist_ok=True)
         self._host = await self._choose()
         if not self._settings.connection_uri:
-            await asyncio.to_thread(self._place.prepare)
+            await asyncio.to_thread(self._settle)
             child = self._place.child(
                 run_dir=self._run_dir, log_path=self._state_dir / "log" / "libvirtd.log", netns=self._netns
             )
@@ -406,6 +406,15 @@ class LibvirtDriver:
             rng_path=settings.rng_path,
             memory_stats_period_s=settings.memory_stats_period_s,
         )
+
+    def _settle(self) -> None:
+        """Choose whom guests run as, and write the daemon's configuration."""
+        kvm = self._chosen.virt_type == "kvm"
+        user = unprivileged_user(self._directory, needs_kvm=kvm)
+        if user is None:
+            LOG.warning("libvirt: guests run as root: there is no %s, or it cannot get at what they need", QEMU_USER)
+        self._place = Place(self._place.root, user or "root", hide_kvm=user is not None and not kvm)
+        self._place.prepare()
 
     def _listen(self, connection: Any) -> None:
         """In a thread, once a connection."""

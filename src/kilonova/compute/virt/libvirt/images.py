@@ -39,6 +39,8 @@ async def make_disk(spec: DiskSpec) -> None:
     if not spec.owned:
         raise Broken(f"The disk {path} is not there, and is not ours to make.")
     size_bytes = await asyncio.to_thread(_size_wanted, spec)
+    if spec.backing is not None:
+        await asyncio.to_thread(_let_guests_read, Path(spec.backing.path))
     beside = path.with_name(f".{path.name}.new")
     await asyncio.to_thread(_clear, beside)
     if spec.backing is None and spec.format == "raw":
@@ -93,6 +95,13 @@ def _size_wanted(spec: DiskSpec) -> int:
     if spec.size_bytes and spec.size_bytes < least:
         raise Broken(f"The image needs {least} bytes; the disk {spec.path} is to have only {spec.size_bytes}.")
     return spec.size_bytes or least
+
+
+def _let_guests_read(path: Path) -> None:
+    """The user that guests run as is not the owner of images, which they share."""
+    mode = path.stat().st_mode
+    if not mode & 0o004:
+        path.chmod(mode & 0o7777 | 0o044)
 
 
 def _make_sparse(path: Path, size_bytes: int) -> None:
