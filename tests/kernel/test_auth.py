@@ -58,6 +58,19 @@ async def test_a_revoked_token_is_refused_at_once_when_told(auth: TokenAuth, ide
         await auth({"x-auth-token": "good"})
 
 
+async def test_an_answer_that_a_revocation_overtook_is_not_remembered(clock: FakeClock, identity: Identity) -> None:
+    async def validate(token: str) -> Context | None:
+        found = await identity.validate(token)
+        identity.tokens.pop(token, None)
+        auth.forget()
+        return found
+
+    auth = TokenAuth(validate, clock, auth_url="http://x/identity")
+    await auth({"x-auth-token": "good"})
+    with pytest.raises(Unauthorized):
+        await auth({"x-auth-token": "good"})
+
+
 async def test_a_remembered_token_does_not_outlive_its_end(auth: TokenAuth, clock: FakeClock) -> None:
     await clock.advance(58)
     await auth({"x-auth-token": "good"})

@@ -36,6 +36,17 @@ def test_rules_may_look_at_any_fact_of_the_target() -> None:
     assert not policies.may("a:own", MEMBER, {"target_user": "v"})
 
 
+def test_a_remembered_decision_is_one_for_the_same_domain_and_owner() -> None:
+    policies = Policies((Rule("x", "is_admin:1 or (role:reader and domain_id:%(target.domain_id)s)"),))
+    reader = Context(user_id="u", domain_id="d", roles=("reader",))
+    for _ in range(2):
+        assert policies.may("x", reader, {"target.domain_id": "d"})
+        assert not policies.may("x", reader, {"target.domain_id": "e"})
+        assert not policies.may("x", READER, {"target.domain_id": "d"})
+        assert not policies.may("x", READER, {})
+        assert not policies.may("x", ADMINISTRATOR, {}), "is_admin:1 is upstream's bootstrap token, which we have not"
+
+
 def test_a_file_replaces_defaults(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text('"a:admin": "role:reader"\n')
@@ -47,3 +58,24 @@ def test_a_file_replaces_defaults(tmp_path: Path) -> None:
 def test_a_refusal_names_the_rule() -> None:
     with pytest.raises(Forbidden, match="a:admin"):
         Policies(RULES).check("a:admin", MEMBER, {})
+
+
+def test_a_field_of_the_target_decides_and_a_decision_for_one_target_is_not_taken_for_another():
+    policies = Policies(
+        [
+            Rule("shared", "field:networks:shared=True"),
+            Rule("external", "field:networks:router:external=True"),
+            Rule("of_the_network", "field:port:device_owner=~^network:"),
+            Rule("get", "project_id:%(network:project_id)s or rule:shared or rule:external"),
+            Rule("change", "not rule:of_the_network"),
+        ]
+    )
+    caller = Context(project_id="mine", roles=("reader",))
+    for _ in range(2):
+        assert not policies.may("get", caller, {"shared": False})
+        assert policies.may("get", caller, {"shared": True})
+        assert policies.may("get", caller, {"router:external": True})
+        assert policies.may("get", caller, {"network:project_id": "mine"})
+        assert not policies.may("get", caller, {"network:project_id": "other"})
+        assert not policies.may("change", caller, {"device_owner": "network:router_interface"})
+        assert policies.may("change", caller, {"device_owner": "compute:nova"})

@@ -1,6 +1,6 @@
 """Access rules: rows with upstream's names and defaults, decided by oslo.policy, overridable by policy.yaml.
 
-Checks that only look at the caller's roles and at ``project_id``/``user_id`` of the target are remembered, because
+Decisions that only look at the caller's roles and at ``project_id``/``user_id`` of the target are remembered, because
 they are most of the checks of a busy service.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,27 @@ class FieldCheck(oslo.Check):  # type: ignore[misc]
         return str(value) == self._wanted
 
 
+Question = Callable[[Context, Mapping[str, Any]], bool]
+"""Something that a rule asks about a caller and a target."""
+
+_FROM_ROLES = ("role", "service_roles", "system_scope", "is_admin", "is_admin_project", "and", "or", "not", "@", "!")
+"""Words whose answer follows from what a remembered decision is filed under: roles, service roles, system scope."""
+
+_OWNER = re.compile(r"%\(([^)]+)\)s\Z")
+
+
+def _question(kind: str, match: str) -> Question | None:
+    """The question behind ``kind:match``, where its answer alone decides."""
+    if kind == "field":
+        field = FieldCheck(kind, match)
+        return lambda context, target: field(target, {}, None)
+    named = _OWNER.match(match)
+    if kind not in ("project_id", "user_id", "domain_id") or named is None:
+        return None
+    key = named[1]
+    return lambda context, target: getattr(context, kind) is not None and target.get(key) == getattr(context, kind)
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One row of a service's policies.py: upstream's name, the default check string, what it guards."""
@@ -87,43 +108,42 @@ class Policies:
             self._enforcer.load_rules()
         else:
             self._enforcer.set_rules({n: r.check for n, r in self._enforcer.registered_rules.items()}, use_conf=False)
-        self._simple = {n for n in self.rules if self._is_simple(n)}
+        self._questions = {name: self._asks(name) for name in self.rules}
         self._remembered: dict[tuple[Any, ...], bool] = {}
 
-    def _is_simple(self, name: str) -> bool:
+    def _asks(self, name: str) -> tuple[Question, ...] | None:
+        """What a rule asks about a target beside the caller's roles; None when it asks something else."""
         checks = [name]
         seen: set[str] = set()
+        found: dict[str, Question] = {}
         while checks:
             current = checks.pop()
             if current in seen:
                 continue
             seen.add(current)
             if current not in self._enforcer.rules:
-                return False
+                return None
             for word in str(self._enforcer.rules[current]).split():
                 word = word.lstrip("(").rstrip(")")
                 kind, _, match = word.partition(":")
                 if kind == "rule":
                     checks.append(match)
-                elif kind not in ("role", "and", "or", "not", "@", "!") and word not in (
-                    "project_id:%(project_id)s",
-                    "user_id:%(user_id)s",
-                ):
-                    return False
-        return True
+                elif kind not in _FROM_ROLES:
+                    question = _question(kind, match)
+                    if question is None:
+                        return None
+                    found[word] = question
+        return tuple(found[word] for word in sorted(found))
 
     def may(self, rule: str, context: Context, target: Mapping[str, Any]) -> bool:
         """Whether ``context`` passes ``rule`` for ``target`` (its ``project_id``, ``user_id``, ...)."""
         if rule not in self.rules:
             raise LookupError(f"no policy row named {rule}")
-        if rule not in self._simple:
+        questions = self._questions[rule]
+        if questions is None:
             return bool(self._enforcer.enforce(rule, dict(target), context.credentials()))
-        key = (
-            rule,
-            context.roles,
-            context.project_id is not None and target.get("project_id") == context.project_id,
-            context.user_id is not None and target.get("user_id") == context.user_id,
-        )
+        answers = tuple([question(context, target) for question in questions])
+        key = (rule, context.roles, context.service_roles, context.system_scope, answers)
         known = self._remembered.get(key)
         if known is None:
             known = bool(self._enforcer.enforce(rule, dict(target), context.credentials()))

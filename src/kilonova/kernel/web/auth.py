@@ -31,6 +31,7 @@ class TokenAuth:
     def __init__(self, validate: Validate, clock: Clock, *, auth_url: str, cache_s: float = 5.0):
         self._validate, self._clock, self._auth_url, self._cache_s = validate, clock, auth_url, cache_s
         self._known: dict[str, tuple[Context, float]] = {}
+        self._forgotten = 0
 
     async def __call__(self, headers: Mapping[str, str]) -> Context:
         token = headers.get("x-auth-token")
@@ -50,9 +51,12 @@ class TokenAuth:
         self._known.pop(token, None)
         if len(token) > _LONGEST_TOKEN:
             raise self._refuse()
+        asked_at = self._forgotten
         found = await self._validate(token)
         if found is None or not self._alive(found):
             raise self._refuse()
+        if asked_at != self._forgotten:
+            return found  # an answer from before a revocation is good for this once, and not remembered
         if len(self._known) >= _MOST_REMEMBERED:
             self._known.clear()
         self._known[token] = (found, self._clock.monotonic() + self._cache_s)
@@ -66,4 +70,5 @@ class TokenAuth:
 
     def forget(self) -> None:
         """Empty the memory: some token was revoked."""
+        self._forgotten += 1
         self._known.clear()
