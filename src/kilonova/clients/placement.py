@@ -295,14 +295,18 @@ class PlacementClient:
             return {}
         return {consumer: one["resources"] for consumer, one in reply.json()["allocations"].items()}
 
-    async def claim(self, *claims: Claim) -> None:
+    async def claim(self, *claims: Claim, fresh: bool = False) -> None:
         """Make each consumer have exactly what its claim says: all of them or none. Safe to repeat.
 
+        ``fresh``: the consumers are most likely new, so they are looked at only when placement knows them after all.
         Raises NoRoom when it does not fit; nothing has changed then.
         """
+        guess = fresh
 
         async def once() -> None:
-            now = [await self.claimed(claim.consumer) for claim in claims]
+            nonlocal guess
+            now = [Claimed() if guess else await self.claimed(claim.consumer) for claim in claims]
+            guess = False
             if all(_same(claim, known) for claim, known in zip(claims, now, strict=True)):
                 return
             bodies = {c.consumer: _claim_body(c, known.generation) for c, known in zip(claims, now, strict=True)}

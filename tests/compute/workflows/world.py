@@ -116,7 +116,7 @@ class FakePlacement:
     async def offers(self, resources: Mapping[str, int], **_more: Any) -> dict[str, dict[str, dict[str, int]]]:
         return {uuid: {uuid: dict(resources)} for uuid in self.hosts if self._fits(uuid, resources)}
 
-    async def claim(self, *claims: Claim) -> None:
+    async def claim(self, *claims: Claim, fresh: bool = False) -> None:
         for claim in claims:
             if self.race:
                 self.race -= 1
@@ -182,7 +182,11 @@ class World:
         )
         self.conductor = Conductor(self.parts)
         self.scheduler = Scheduler(
-            self.bus, self.placement, self.clock, Limits(facts_every_s=0), random.Random(1)  # type: ignore[arg-type]
+            self.bus,
+            self.placement,
+            self.clock,
+            Limits(facts_every_s=0),
+            random.Random(1),  # type: ignore[arg-type]
         )
         self.agents: dict[str, Agent] = {}
         self._dir = tempfile.TemporaryDirectory(prefix="kilonova-test-")
@@ -253,9 +257,7 @@ class World:
             if columns:
                 await servers.change(tx, server_id, self.clock.now(), columns)
             body = msgspec.to_builtins(payload) if payload is not None else {}
-            return await self.journal.write(
-                tx, kind, server_id, payload=body, asker=Context(), overtakes=overtakes
-            )
+            return await self.journal.write(tx, kind, server_id, payload=body, asker=Context(), overtakes=overtakes)
 
     async def run(self) -> None:
         """Carry out everything that was asked for."""

@@ -54,7 +54,7 @@ async def choose_host(work: Work[Parts]) -> None:
     """The best candidate, or the next one of an earlier answer when the best has failed."""
     server = await server_of(work)
     left: list[dict[str, Any]] = work.data.get("alternates", [])
-    excluded: dict[str, str] = work.data.setdefault("excluded", {})
+    excluded: dict[str, str] = work.data.get("excluded", {})
     while left:
         work.data["alternates"], candidate = left[1:], left[0]
         if candidate["host"] not in excluded:
@@ -127,7 +127,8 @@ async def claim_resources(work: Work[Parts]) -> None:
     """
     server, candidate = await server_of(work), _candidate(work)
     try:
-        await work.parts.placement.claim(Claim(server.id, candidate.claim, server.project_id, server.user_id))
+        claim = Claim(server.id, candidate.claim, server.project_id, server.user_id)
+        await work.parts.placement.claim(claim, fresh=work.fresh and "excluded" not in work.data)
     except NoRoom as full:
         races = work.data["races"] = work.data.get("races", 0) + 1
         if races > _MOST_RACES:
@@ -192,7 +193,7 @@ async def bind_server_ports(work: Work[Parts]) -> None:
             host=candidate.host,
             zone=candidate.zone,
             security_group_ids=_build(work).security_group_ids,
-            fresh=work.fresh and not work.data["excluded"],
+            fresh=work.fresh and "excluded" not in work.data,
         )
     except BindingFailed as failed:
         _count_host(work, candidate.host, failed.message)

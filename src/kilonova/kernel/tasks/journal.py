@@ -201,15 +201,16 @@ class Journal:
     lease_s: float = 30.0
     topic: str = field(default="")
     _take: Any = field(init=False, repr=False)
-    _claim: Any = field(init=False, repr=False)
     _fenced: Any = field(init=False, repr=False)
+    _heeding: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.topic = self.topic or f"journal.{self.db.name}"
         t = self.table
         self._take = _takeable(t)
-        self._claim = update(t).where(t.c.id == bindparam("_id"), t.c.fence == bindparam("_fence"))
-        self._fenced = self._claim
+        # Kept statements; the columns to set are the names of the parameters, which is cheap to compile again.
+        self._fenced = update(t).where(t.c.id == bindparam("_id"), t.c.fence == bindparam("_fence"))
+        self._heeding = self._fenced.where(t.c.cancel.is_(False))
 
     async def write(
         self,
@@ -295,10 +296,7 @@ class Journal:
                     "started_at": before.started_at or now,
                     "updated_at": now,
                 }
-                taken = await tx.run(
-                    self._claim.values(**changes), {"_id": before.id, "_fence": before.fence}
-                )
-                if taken:
+                if await tx.run(self._fenced, {**changes, "_id": before.id, "_fence": before.fence}):
                     leases.append(Lease(self, replace(before, **changes)))
         return leases
 
@@ -375,11 +373,10 @@ class Journal:
         self, lease: Lease, writes: Sequence[Write], heed_cancel: bool, values: dict[str, Any]
     ) -> None:
         held = lease.operation
-        statement = self._fenced.values(updated_at=self.clock.now(), **values)
-        if heed_cancel:
-            statement = statement.where(self.table.c.cancel.is_(False))
+        statement = self._heeding if heed_cancel else self._fenced
+        changes = {**values, "updated_at": self.clock.now(), "_id": held.id, "_fence": held.fence}
         async with self.db.transaction() as tx:
-            if not await tx.run(statement, {"_id": held.id, "_fence": held.fence}):
+            if not await tx.run(statement, changes):
                 now_there = await self.get(tx, held.id)
                 if now_there is not None and now_there.fence == held.fence and now_there.cancel:
                     raise Cancelled(f"operation {held.id} ({held.kind}) was overtaken")
