@@ -54,9 +54,9 @@ async def test_it_finds_what_differs() -> None:
     await driver.apply([Put(make.network()), Put(make.network("net-2")), Put(make.port())])
     wanted = [make.network(), make.network("net-3"), make.port(name="renamed")]
     assert await driver.differences(wanted) == [
-        Difference(Kind.NETWORK, "net-2", "stray"),
         Difference(Kind.NETWORK, "net-3", "missing"),
         Difference(Kind.PORT, "port-1", "changed"),
+        Difference(Kind.NETWORK, "net-2", "stray"),
     ]
 
 

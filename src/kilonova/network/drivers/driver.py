@@ -375,6 +375,19 @@ class Difference:
     detail: str = ""
 
 
+REPAIR_ORDER = (Kind.SECURITY_GROUP, Kind.NETWORK, Kind.SUBNET, Kind.PORT, Kind.ROUTER, Kind.FLOATING_IP)
+
+
+def in_order(differences: Iterable[Difference]) -> list[Difference]:
+    """So that what is used is repaired before what uses it, and strays go last, using ones first."""
+
+    def place(one: Difference) -> tuple[bool, int, str]:
+        rank = REPAIR_ORDER.index(one.kind)
+        return (one.how == "stray", -rank if one.how == "stray" else rank, one.id)
+
+    return sorted(differences, key=place)
+
+
 def repair_of(difference: Difference, spec: Spec | None) -> Change:
     """The change that mends a difference, given the spec as it is *now* in the database (None: gone)."""
     return Delete(difference.kind, difference.id) if spec is None else Put(spec)
@@ -448,7 +461,7 @@ class NetworkDriver(Protocol):
         ...
 
     async def differences(self, wanted: Iterable[Spec]) -> Sequence[Difference]:
-        """Compare everything wanted with everything there. Changes nothing."""
+        """Compare everything wanted with everything there, in the order of repair. Changes nothing."""
         ...
 
     async def agents(self) -> Sequence[HostAgent]:

@@ -30,6 +30,7 @@ from kilonova.network.drivers.driver import (
     SecurityGroupSpec,
     Spec,
     SubnetSpec,
+    in_order,
     kind_of,
 )
 from kilonova.network.drivers.validate import check
@@ -104,7 +105,7 @@ class FakeDriver:
         for key, spec in want.items():
             if self.objects.get(key, spec) != spec:
                 found.append(Difference(*key, "changed"))
-        return sorted(found, key=lambda difference: (difference.kind, difference.id))
+        return in_order(found)
 
     async def agents(self) -> Sequence[HostAgent]:
         return [HostAgent(host, host, True, True, ("public",)) for host in self.hosts or ()]

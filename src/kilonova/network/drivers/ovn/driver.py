@@ -31,12 +31,13 @@ from kilonova.network.drivers.driver import (
     RouterSpec,
     Spec,
     Unreachable,
+    in_order,
     kind_of,
 )
 from kilonova.network.drivers.ovn import names
 from kilonova.network.drivers.ovn.acls import DROP_OWNER, drop_rows
 from kilonova.network.drivers.ovn.chassis import Chassis, gateways_for
-from kilonova.network.drivers.ovn.plan import Mirror, Operation, Plan, differences
+from kilonova.network.drivers.ovn.plan import Mirror, Operation, Plan, difference_of, strays
 from kilonova.network.drivers.ovn.rows import COLUMNS, SLOT_COLUMNS, TABLES, Owner, Row, owner_of
 from kilonova.network.drivers.ovn.translate import Settings, gateway_rows, rows_of
 from kilonova.network.drivers.validate import check
@@ -44,6 +45,7 @@ from kilonova.network.drivers.validate import check
 LOG = logging.getLogger(__name__)
 
 NORTHBOUND, SOUTHBOUND = "OVN_Northbound", "OVN_Southbound"
+SPECS_AT_ONCE = 50
 CHASSIS_TABLES = {"Chassis": ["name", "hostname", "other_config"], "Chassis_Private": ["name", "nb_cfg"]}
 
 
@@ -99,6 +101,8 @@ class OvnDriver:
     # --- life ---
 
     async def start(self) -> None:
+        if self._tasks:
+            return
         await self._nb.start()
         await self._sb.start()
         self._tasks.add(asyncio.create_task(self._place_gateways_forever(), name="ovn gateways"))
@@ -191,9 +195,16 @@ class OvnDriver:
         return Binding("ovs", details)
 
     async def differences(self, wanted: Iterable[Spec]) -> Sequence[Difference]:
+        """Pauses now and then: a whole cloud takes longer than others should wait."""
         await self._ready()
-        rows = {Owner(kind_of(spec), spec.id): self._rows(spec) for spec in wanted}
-        return differences(self._mirror, {DROP_OWNER: drop_rows(), **rows})
+        specs = list(wanted)
+        owners = {Owner(kind_of(spec), spec.id) for spec in specs} | {DROP_OWNER}
+        found = [difference_of(self._mirror, DROP_OWNER, drop_rows())]
+        for number, spec in enumerate(specs):
+            if number % SPECS_AT_ONCE == SPECS_AT_ONCE - 1:
+                await asyncio.sleep(0)
+            found.append(difference_of(self._mirror, Owner(kind_of(spec), spec.id), self._rows(spec)))
+        return in_order([*strays(self._mirror, owners), *(one for one in found if one is not None)])
 
     async def ports_up(self) -> Mapping[str, bool]:
         await self._ready()

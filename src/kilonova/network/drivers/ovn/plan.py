@@ -9,7 +9,7 @@ inserts.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from kilonova.kernel.ovsdb.wire import Named, Uuid, encode, encode_row, encode_set
@@ -193,19 +193,21 @@ class Plan:
         return operations
 
 
-def differences(mirror: Mirror, wanted: Mapping[Owner, Sequence[Row]]) -> list[Difference]:
-    """What differs, an entry for each object. Revisions alone do not count."""
-    found = [
+def strays(mirror: Mirror, wanted: Collection[Owner]) -> list[Difference]:
+    """The objects that have rows here and that nobody wants."""
+    return [
         Difference(owner.kind, owner.id, "stray", _listed(mirror.owned(owner)))
-        for owner in mirror.owners()
+        for owner in list(mirror.owners())
         if owner not in wanted
     ]
-    for owner, rows in wanted.items():
-        plan = Plan(mirror)
-        plan.put(owner, rows)
-        if problem := _problem(plan, mirror, owner, rows):
-            found.append(Difference(owner.kind, owner.id, *problem))
-    return sorted(found, key=lambda one: (one.kind, one.id))
+
+
+def difference_of(mirror: Mirror, owner: Owner, rows: Sequence[Row]) -> Difference | None:
+    """How the rows that are there differ from these. Revisions alone do not count."""
+    plan = Plan(mirror)
+    plan.put(owner, rows)
+    problem = _problem(plan, mirror, owner, rows)
+    return Difference(owner.kind, owner.id, *problem) if problem else None
 
 
 def _problem(plan: Plan, mirror: Mirror, owner: Owner, rows: Sequence[Row]) -> tuple[str, str] | None:
