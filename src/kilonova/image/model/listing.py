@@ -14,6 +14,7 @@ from kilonova.kernel.errors import BadRequest
 
 SORT_KEYS = ("name", "status", "container_format", "disk_format", "size", "id", "created_at", "updated_at")
 PAGING = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir"})
+_MOST_FILTERS, _MOST_IN_A_LIST = 100, 1000
 OPERATORS = ("lt", "lte", "eq", "neq", "gt", "gte")
 
 
@@ -58,6 +59,8 @@ def parse(query: Mapping[str, Sequence[str]], *, page_default: int, page_max: in
             conditions.extend(Condition("tag", "eq", value) for value in values)
         else:
             conditions.append(row(name, values[-1]))
+    if len(conditions) > _MOST_FILTERS:
+        raise BadRequest(f"A list can be filtered by {_MOST_FILTERS} conditions at most.")
     return Query(
         conditions=tuple(conditions),
         visibility=_visibility(_last(query, "visibility")),
@@ -153,7 +156,12 @@ def _with_in(attribute: str) -> Callable[[str, str], Condition]:
 def _list(name: str, text: str) -> list[str]:
     if text.count('"') % 2:
         raise BadQuery(name=name, why="a quotation mark is not closed")
-    values = [v for row in csv.reader([text], skipinitialspace=True) for v in row]
+    try:
+        values = [v for row in csv.reader([text], skipinitialspace=True) for v in row]
+    except csv.Error as error:
+        raise BadQuery(name=name, why=f"the list after in: cannot be read ({error})") from None
+    if len(values) > _MOST_IN_A_LIST:
+        raise BadQuery(name=name, why=f"the list after in: has more than {_MOST_IN_A_LIST} items")
     if not values or not all(values):
         raise BadQuery(name=name, why="the list after in: has an empty item")
     return values
