@@ -258,3 +258,8 @@ async def test_a_stream_ends_when_its_reader_hangs_up() -> None:
     await app(scope, receive, send)
     assert 10 <= len(poured) < 20
     assert closed == [True]
+
+
+async def test_a_query_string_of_too_many_fields_is_refused(client: TestClient) -> None:
+    query = "&".join(f"a{n}=b" for n in range(1001))
+    assert (await client.get(f"/things?{query}")).status == 400

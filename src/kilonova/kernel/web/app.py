@@ -307,7 +307,11 @@ def _query(scope: Scope) -> dict[str, list[str]]:
     if not raw:
         return {}
     found: dict[str, list[str]] = {}
-    for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=1000):
+    try:
+        pairs = parse_qsl(raw.decode("latin-1"), keep_blank_values=True, max_num_fields=1000)
+    except ValueError as error:
+        raise BadRequest(f"The query string cannot be read: {error}.") from None
+    for name, value in pairs:
         found.setdefault(name, []).append(value)
     return found
 
