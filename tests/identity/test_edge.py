@@ -13,7 +13,9 @@ from kilonova.identity.policies import RULES
 from kilonova.identity.routes import ROUTES
 from kilonova.kernel.web import Route
 
-_ODD: tuple[Any, ...] = (None, 5, -1, 2**70, True, "", " ", "x" * 300, "\x00", "\ud83d", "😀", [], [None], {}, {"a": []})
+_ODD: tuple[Any, ...] = (
+    None, 5, -1, 2**70, True, "", " ", "x" * 300, "\x00", "\ud83d", "😀", [], [None], {}, {"a": []},
+)  # fmt: skip
 
 
 async def test_clients_find_their_way(here: Cloud) -> None:
@@ -38,6 +40,28 @@ async def test_clients_find_their_way(here: Cloud) -> None:
 async def test_every_answer_names_its_request(here: Cloud) -> None:
     for path, token in (("/v3/users", here.admin), ("/v3/users", None), ("/", None)):
         assert (await here.api.get(path, token=token)).headers["x-openstack-request-id"].startswith("req-")
+
+
+async def test_no_secret_is_logged(here: Cloud, caplog: pytest.LogCaptureFixture) -> None:
+    """Canaries in every place where a secret is told, with everything logged that can be."""
+    caplog.set_level("DEBUG")
+    user = await here.user("ann", "canary-one")
+    project = await here.project()
+    await here.grant(f"projects/{project['id']}/users/{user['id']}")
+    token = await here.token("ann", "canary-one", project=project["id"])
+    await here.log_in("ann", "canary-wrong", expect=401)
+    body: dict[str, Any] = {"application_credential": {"name": "p", "secret": "canary-two"}}
+    path = f"/v3/users/{user['id']}/application_credentials"
+    assert (await here.api.post(path, token=token, json=body)).status == 201
+    body = {"credential": {"type": "cert", "blob": "canary-three"}}
+    assert (await here.api.post("/v3/credentials", token=token, json=body)).status == 201
+    assert (await here.api.post("/v3/users", token=here.admin, json={"user": {"password": "canary-4"}})).status == 400
+    body = {"user": {"original_password": "canary-one", "password": "canary-five"}}
+    assert (await here.api.post(f"/v3/users/{user['id']}/password", token=None, json=body)).status == 204
+    await here.api.delete("/v3/auth/tokens", token=here.admin, headers={"X-Subject-Token": token})
+    assert caplog.text
+    assert "canary" not in caplog.text
+    assert token not in caplog.text
 
 
 def test_every_rule_that_a_route_names_exists_and_every_route_has_one() -> None:

@@ -6,6 +6,7 @@ Passwords are set only for users that are made now, or when ``reset_passwords`` 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,13 +99,14 @@ async def bootstrap(settings: Settings, db: Database, clock: Clock, wanted: Want
 
 async def _hashes(db: Database, settings: Settings, hasher: Hasher, wanted: Wanted) -> dict[str, str]:
     """Hashes by user name, for users that are not there yet: hashing is slow, so before the transaction."""
-    found: dict[str, str] = {}
+    missing: dict[str, str] = {}
     async with db.read() as tx:
         for name, password in {wanted.admin_name: wanted.admin_password, **wanted.service_users}.items():
             there = await people.user_named(tx, name, settings.default_domain_id)
             if there is None or wanted.reset_passwords:
-                found[name] = await hasher.hash(password)
-    return found
+                missing[name] = password
+    hashes = await asyncio.gather(*(hasher.hash(password) for password in missing.values()))
+    return dict(zip(missing, hashes, strict=True))
 
 
 class _Bootstrap:
