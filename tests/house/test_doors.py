@@ -21,7 +21,6 @@ DOORS = {
     "jsonschema_rs": ("kernel/web/",),
     "oslo_policy": ("kernel/policy.py",),
     "libvirt": ("compute/virt/libvirt/",),
-    "ovsdbapp": ("network/drivers/ovn/", "network/agent/", "compute/virt/vif.py"),
     "pyroute2": ("network/agent/", "network/drivers/ovn/", "compute/virt/vif.py", "kernel/"),
     "bcrypt": ("identity/",),
     "rich": ("cli/",),
