@@ -43,10 +43,6 @@ class PortNotFound(errors.NotFound):
     text = "Port {id} could not be found."
 
 
-class PortNotFoundOnNetwork(errors.NotFound):
-    text = "Port {id} could not be found on network {network_id}."
-
-
 class PortBindingNotFound(errors.NotFound):
     text = "Binding for port {port_id} on host {host} could not be found."
 
@@ -82,10 +78,6 @@ class SecurityGroupRuleNotFound(errors.NotFound):
     text = "Security group rule {id} does not exist."
 
 
-class AddressGroupNotFound(errors.NotFound):
-    text = "Address group {id} could not be found."
-
-
 class RbacPolicyNotFound(errors.NotFound):
     text = "RBAC policy {id} could not be found."
 
@@ -117,7 +109,7 @@ class SubnetInUse(errors.Conflict):
     text = "Unable to complete operation on subnet {id}: {reason}"
 
 
-class SubnetPoolInUse(errors.Conflict):
+class SubnetPoolInUse(errors.BadRequest):
     text = "Unable to complete operation on subnet pool {id}: subnets were allocated from it."
     code = "SubnetPoolDeleteError"
 
@@ -161,7 +153,7 @@ class OverlappingAllocationPools(errors.Conflict):
     text = "Found overlapping allocation pools {pool_1} {pool_2} for subnet {cidr}."
 
 
-class OutOfBoundsAllocationPool(errors.Conflict):
+class OutOfBoundsAllocationPool(errors.BadRequest):
     text = "The allocation pool {pool} spans beyond the subnet {cidr}."
 
 
@@ -185,7 +177,7 @@ class TunnelIdInUse(errors.Conflict):
     text = "Unable to create the network. The tunnel ID {segmentation_id} is in use."
 
 
-class NoNetworkAvailable(errors.Conflict):
+class NoNetworkAvailable(errors.ServiceUnavailable):
     text = "Unable to create the network. No segment of a tenant network type is available."
 
 
@@ -245,10 +237,6 @@ class SecurityGroupRuleExists(errors.Conflict):
     text = "Security group rule already exists. Rule id is {rule_id}."
 
 
-class SecurityGroupRulesNotSingleTenant(errors.BadRequest):
-    text = "Multiple project IDs in a bulk creation of security group rules are not allowed."
-
-
 class OverQuota(errors.Conflict):
     text = "Quota exceeded for resources: {resources}."
 
@@ -274,7 +262,7 @@ class DefaultExternalNetworkExists(errors.Conflict):
     text = "A default external network already exists: {id}."
 
 
-class SecurityGroupsNeedAddress(errors.Conflict):
+class SecurityGroupsNeedAddress(errors.BadRequest):
     code = "PortSecurityAndIPRequiredForSecurityGroups"
     text = "Port security must be enabled and port must have an IP address in order to use security groups."
 
@@ -310,15 +298,6 @@ class InvalidAllocationPool(errors.BadRequest):
     text = "The allocation pool {pool} is not valid."
 
 
-class InvalidSegment(errors.BadRequest):
-    code = "InvalidInput"
-    text = "Invalid input for operation: {reason}."
-
-
-class AddressPairMatchesPortFixedIPAndMac(errors.BadRequest):
-    text = "Port's fixed IP and MAC address match an address pair entry."
-
-
 class DuplicateAddressPairInRequest(errors.BadRequest):
     text = "Request contains duplicate address pair: mac_address {mac} ip_address {ip}."
 
@@ -330,10 +309,6 @@ class AddressPairsExhausted(errors.BadRequest):
 
 class InvalidRoutes(errors.BadRequest):
     text = "Invalid format for routes: {routes}, {reason}."
-
-
-class RouterInterfaceAttachmentConflict(errors.Conflict):
-    text = "Error {reason} while attempting the operation."
 
 
 class SecurityGroupInvalidPortRange(errors.BadRequest):
@@ -384,10 +359,6 @@ class SecurityGroupRuleInvalidEtherType(errors.BadRequest):
 
 class InvalidQuotaValue(errors.Conflict):
     text = "Change would make usage less than 0 for the following resources: {resources}."
-
-
-class QuotaMissingTenant(errors.BadRequest):
-    text = "Project ID was missing from quota request."
 
 
 class NetworkMacAddressGenerationFailure(errors.ServiceUnavailable):

@@ -99,12 +99,6 @@ def check_dns_domain(name: str) -> str:
     return check_dns_name(name)
 
 
-def matches_own_address(pairs: Iterable[Mapping[str, str]], mac: str, addresses: Iterable[str]) -> bool:
-    """Whether an address pair says what the port may do anyway."""
-    own = set(addresses)
-    return any(pair["mac_address"] == mac and pair["ip_address"] in own for pair in pairs)
-
-
 def dns_assignment(dns_name: str, domain: str, addresses: Sequence[str]) -> list[dict[str, str]]:
     """For each address the name guests find it under: the port's own, or one made of the address."""
     found = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, distinct, func, or_, select
+from sqlalchemy import Row, bindparam, func, or_, select
 
 from kilonova.kernel.db import Transaction
 from kilonova.network.model.ports import AUTOMATIC_OWNERS, FLOATING_IP, ROUTER_GATEWAY
@@ -87,7 +87,7 @@ async def has_gateway_ports(tx: Transaction, network_id: str) -> bool:
 
 async def other_users(tx: Transaction, network_id: str, owner: str, keep: Collection[str] = ()) -> list[str]:
     """Projects beside the owner (and those of ``keep``) that have ports on the network."""
-    statement = select(distinct(ports.c.project_id)).where(
+    statement = select(ports.c.project_id).distinct().where(
         ports.c.network_id == network_id,
         ports.c.project_id.not_in(("", owner, *keep)),
         ports.c.device_owner.not_in((FLOATING_IP, ROUTER_GATEWAY)),

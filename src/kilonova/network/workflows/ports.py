@@ -47,7 +47,7 @@ async def create_port(change: Change, network: Row[Any], ask: Mapping[str, Any],
     )
     groups = await _groups_of_new(change, ask, secured=secured, chosen=chosen)
     pairs = rules.canonical_pairs(ask["allowed_address_pairs"], change.settings.max_address_pairs, mac)
-    _check_pairs(pairs, secured, mac, chosen)
+    _check_pairs(pairs, secured)
     port_id = new_uuid()
     values = {
         "id": port_id,
@@ -118,11 +118,9 @@ async def _check_groups(change: Change, asked: Sequence[str], project_id: str) -
                 raise errors.SecurityGroupNotFound(id=group)
 
 
-def _check_pairs(pairs: Sequence[Mapping[str, str]], secured: bool, mac: str, chosen: Sequence[Address]) -> None:
+def _check_pairs(pairs: Sequence[Mapping[str, str]], secured: bool) -> None:
     if pairs and not secured:
         raise errors.AddressPairAndPortSecurityRequired()
-    if rules.matches_own_address(pairs, mac, [address.ip for address in chosen]):
-        raise errors.AddressPairMatchesPortFixedIPAndMac()
 
 
 async def update_port(change: Change, row: Row[Any], ask: Mapping[str, Any], binding: Binding | None = None) -> None:
@@ -160,7 +158,7 @@ async def update_port(change: Change, row: Row[Any], ask: Mapping[str, Any], bin
     if "allowed_address_pairs" in ask:
         limit = change.settings.max_address_pairs
         pairs = values["allowed_address_pairs"] = rules.canonical_pairs(ask["allowed_address_pairs"] or (), limit, mac)
-        _check_pairs(pairs, secured, mac, chosen)
+        _check_pairs(pairs, secured)
     elif pairs and not secured:
         raise errors.AddressPairAndPortSecurityRequired()
     if "extra_dhcp_opts" in ask:
