@@ -8,6 +8,7 @@ guests that run do not need us to go on running.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
@@ -22,6 +23,7 @@ from kilonova.allinone.state_dir import StateDir
 from kilonova.clients.compute import ComputeClient
 from kilonova.clients.identity import IdentityClient, ServiceSession, password_auth
 from kilonova.clients.network import NetworkClient
+from kilonova.compute.virt.driver import DriverError
 from kilonova.identity import app as identity
 from kilonova.identity import config as identity_config
 from kilonova.identity.bootstrap import Wanted, bootstrap, catalog_at
@@ -32,6 +34,7 @@ from kilonova.kernel.clock import Clock, SystemClock
 from kilonova.kernel.context import Context
 from kilonova.kernel.db import Database
 from kilonova.kernel.http import Client, Loopback
+from kilonova.kernel.ovsdb import OvsdbError
 from kilonova.kernel.process import ChildFailed
 from kilonova.kernel.service import Service
 from kilonova.kernel.web.auth import TokenAuth
@@ -94,7 +97,8 @@ class Cloud:
                 self._run(service.background)
             await self.roles.start()
             await self.hypervisor.serve_metadata()
-        except (ChildFailed, OSError) as error:
+            gc.freeze()  # what is there now stays: walking it again and again costs more than the requests
+        except (ChildFailed, DriverError, OvsdbError, OSError) as error:
             raise CannotStart(f"{error} (see: kilonova doctor)") from error
 
     async def stop(self) -> None:

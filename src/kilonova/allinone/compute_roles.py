@@ -10,15 +10,17 @@ from kilonova.clients.network import NetworkFacts
 from kilonova.clients.placement import PlacementClient
 from kilonova.compute import app as compute_api
 from kilonova.compute import config as compute_config
+from kilonova.compute.agent import config as agent_config
 from kilonova.compute.agent.app import Agent
 from kilonova.compute.agent.images import ImageCache
-from kilonova.compute.agent.inventory import HostSettings
 from kilonova.compute.agent.records import Records
 from kilonova.compute.api import parts as api_parts
 from kilonova.compute.conductor import parts as conductor_parts
 from kilonova.compute.conductor.app import Conductor
+from kilonova.compute.metadata.app import MetadataParts, build_metadata
+from kilonova.compute.orders import OrderOptions
+from kilonova.compute.scheduler import config as scheduler_config
 from kilonova.compute.scheduler.app import Scheduler
-from kilonova.compute.scheduler.limits import Limits
 from kilonova.compute.store.tables import operations
 from kilonova.kernel.service import Service
 from kilonova.kernel.tasks import Journal
@@ -62,6 +64,11 @@ async def build(cloud: Cloud, metadata_secret: str) -> Roles:
         api_parts.Parts(db, journal, cloud.bus, cloud.clock, settings, image, network), cloud.authenticate()
     )
     cloud.add("compute", Service("compute", api, None, close=db.close))
+    networks = NetworkFacts(network, cloud.clock.monotonic)
+    metadata = MetadataParts(
+        db, network, networks, cloud.clock, metadata_secret, OrderOptions(default_zone=settings.default_zone)
+    )
+    cloud.add("metadata", Service("metadata", build_metadata(metadata), metadata))
     conductor = Conductor(
         conductor_parts.Parts(
             db=db,
@@ -69,20 +76,24 @@ async def build(cloud: Cloud, metadata_secret: str) -> Roles:
             bus=cloud.bus,
             clock=cloud.clock,
             network=network,
-            networks=NetworkFacts(network, cloud.clock.monotonic),
+            networks=networks,
             placement=placement,
             session=session,
             hosts=conductor_parts.Hosts(cloud.clock, settings.service_down_s),
             settings=conductor_parts.ConductorSettings(
                 name=f"conductor@{host}",
                 host=host,
+                max_attempts=cloud.conf.scheduler.max_attempts,
                 down_after_s=settings.service_down_s,
                 default_zone=settings.default_zone,
                 force_config_drive=settings.force_config_drive,
             ),
         )
     )
-    scheduler = Scheduler(cloud.bus, placement, cloud.clock, Limits(default_zone=settings.default_zone))
+    limits = scheduler_config.limits(
+        cloud.conf, default_zone=settings.default_zone, down_after_s=settings.service_down_s
+    )
+    scheduler = Scheduler(cloud.bus, placement, cloud.clock, limits)
     assert cloud.hypervisor is not None
     agent = Agent(
         host=host,
@@ -91,6 +102,6 @@ async def build(cloud: Cloud, metadata_secret: str) -> Roles:
         images=ImageCache(root / "agent" / "images", image),
         bus=cloud.bus,
         clock=cloud.clock,
-        settings=HostSettings(),
+        settings=agent_config.host_settings(cloud.conf),
     )
     return Roles(scheduler, conductor, agent)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from kilonova.allinone import config as allinone
 from kilonova.compute import config as compute
+from kilonova.compute.agent import config as agent
+from kilonova.compute.scheduler import config as scheduler
 from kilonova.compute.virt.libvirt import config as libvirt
 from kilonova.identity import config as identity
 from kilonova.image import config as image
@@ -20,5 +22,7 @@ ALL_GROUPS: tuple[Group, ...] = (
     *network.GROUPS,
     *network_agent.GROUPS,
     *compute.GROUPS,
+    *scheduler.GROUPS,
+    *agent.GROUPS,
     *libvirt.GROUPS,
 )

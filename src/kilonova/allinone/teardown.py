@@ -24,14 +24,15 @@ async def tear_down(conf: Any, settings: Settings, state: StateDir) -> list[str]
     root, left = state.root, []
     engine = Engine(engine_settings(conf, root / "network", settings.host))
     netns = engine.settings.netns or None
+    supervisor, vifs = Supervisor(), OvsVifs(engine.ovs_connection, netns)
     driver = LibvirtDriver(
         libvirt_config.settings(conf),
         cloud=str(root),
         directory=guests_dir(root),
         state_dir=root / "libvirt",
         run_dir=root / "run",
-        supervisor=Supervisor(),
-        vifs=OvsVifs(engine.ovs_connection, netns),
+        supervisor=supervisor,
+        vifs=vifs,
         netns=netns,
         hostname=settings.host,
     )
@@ -40,9 +41,11 @@ async def tear_down(conf: Any, settings: Settings, state: StateDir) -> list[str]
             await driver.open()
             for guest in await driver.list_guests():
                 await driver.power_off(guest.uuid)
+                await vifs.unplug_all(guest.uuid)
             await driver.close()
         except DriverError as error:
             left.append(f"guests: {error}")
+    await supervisor.aclose()
     for one in running_in(root / "run"):
         await stop_process(one)
     try:
