@@ -17,6 +17,7 @@ from kilonova.identity.store.revocations import read_generation
 from kilonova.identity.store.tables import endpoints, metadata, users
 from kilonova.kernel.config import load
 from kilonova.kernel.db import Database, upgrade
+from kilonova.kernel.db.schema import head
 from kilonova.kernel.testing import FakeClock
 
 
@@ -52,7 +53,7 @@ async def test_a_real_database_from_nothing(tmp_path: Path) -> None:
     conf = load(groups=GROUPS, overrides={"identity.password_hash_rounds": 4}, environment={})
     url = f"sqlite:///{tmp_path}/identity.db"
     assert upgrade(url, MIGRATIONS) is None
-    assert upgrade(url, MIGRATIONS) == "0001"
+    assert upgrade(url, MIGRATIONS) == head(MIGRATIONS)
     db = Database(url, name="identity")
     made = await bootstrap(settings(conf, tmp_path), db, FakeClock(), Wanted("x", "R", catalog_at("http://a"), {}))
     assert made.domain_id == "default"

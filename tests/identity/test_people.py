@@ -71,6 +71,27 @@ async def test_weak_passwords_are_refused(tmp_path: Path) -> None:
     await here.log_in("ann", "secret-4")
 
 
+async def test_an_account_is_locked_after_failures_and_says_nothing_of_it(tmp_path: Path) -> None:
+    here = await cloud(tmp_path, lockout_failures=3, lockout_s=60)
+    user = await here.user("ann")
+    exempt = await here.user("bob", options={"ignore_lockout_failure_attempts": True})
+    for _ in range(2):
+        await here.log_in("ann", "wrong", expect=401)
+    await here.log_in("ann", "secret")
+    for _ in range(3):
+        refused = await here.log_in("ann", "wrong", expect=401)
+        await here.log_in("bob", "wrong", expect=401)
+    locked = await here.log_in("ann", "secret", expect=401)
+    assert locked.body == refused.body == (await here.log_in("nobody", "x", expect=401)).body
+    body = {"user": {"original_password": "secret", "password": "other"}}
+    assert (await here.api.post(f"/v3/users/{user['id']}/password", token=None, json=body)).status == 401
+    await here.log_in("bob", "secret")
+    await here.clock.advance(61)
+    await here.log_in("ann", "wrong", expect=401)
+    await here.log_in("ann", "secret")
+    assert exempt["options"]["ignore_lockout_failure_attempts"] is True
+
+
 async def test_each_byte_of_a_long_password_counts(here: Cloud) -> None:
     await here.user("ann", "x" * 100 + "a")
     await here.log_in("ann", "x" * 100 + "b", expect=401)

@@ -16,6 +16,7 @@ from kilonova.identity.model import token as tokens
 from kilonova.identity.model.nouns import ApplicationCredential, Project, Trust, User
 from kilonova.identity.model.token import ALL_OF_THE_SYSTEM, NO_SCOPE, Scope, Token
 from kilonova.identity.model.token_document import Subject
+from kilonova.identity.passwords import prove
 from kilonova.identity.service import IdentityService
 from kilonova.identity.store import delegation, people, projects
 from kilonova.identity.subjects import Held, hold, subject_of, validate
@@ -100,12 +101,8 @@ async def _prove(service: IdentityService, identity: Body) -> Proof:
 async def _by_password(service: IdentityService, body: Body) -> Proof:
     wanted = body["user"]
     async with service.db.read() as tx:
-        user = await _find_user(tx, wanted)
-        domain = await projects.get_domain(tx, user.domain_id) if user else None
-        stored = await people.current_password(tx, user.id) if user else None
-    matching = await service.hasher.verify(wanted["password"], stored.hash if stored else None)
-    if not matching or user is None or stored is None or not user.enabled or domain is None or not domain.enabled:
-        raise NotAuthenticated()
+        found = await _find_user(tx, wanted)
+    user, stored = await prove(service, found, wanted["password"])
     if stored.expires_at is not None and stored.expires_at <= service.clock.now():
         raise PasswordExpired(user_id=user.id)
     return Proof(user.id, ("password",))

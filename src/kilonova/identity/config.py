@@ -55,6 +55,8 @@ GROUPS: tuple[Group, ...] = (
             cfg.IntOpt(
                 "unique_last_password_count", default=0, min=0, help="Earlier passwords that may not return."
             ),
+            cfg.IntOpt("lockout_failure_attempts", min=1, help="Failed logins in a row that lock; unset: never."),
+            cfg.IntOpt("lockout_duration", default=1800, min=1, help="Seconds that an account stays locked."),
             cfg.StrOpt("password_regex", help="What a password must match; unset: anything."),
             cfg.StrOpt(
                 "password_regex_description", help="The words in which users are told of password_regex."
@@ -89,6 +91,8 @@ class Settings:
     event_buffer_s: int = 1800
     password_expires_days: int | None = None
     unique_last_passwords: int = 0
+    lockout_failures: int | None = None
+    lockout_s: int = 1800
     password_regex: str | None = None
     password_regex_description: str | None = None
     application_credentials_per_user: int = -1
@@ -112,6 +116,8 @@ def settings(conf: Any, state_directory: Path) -> Settings:
         event_buffer_s=conf.revoke.expiration_buffer,
         password_expires_days=conf.security_compliance.password_expires_days,
         unique_last_passwords=conf.security_compliance.unique_last_password_count,
+        lockout_failures=conf.security_compliance.lockout_failure_attempts,
+        lockout_s=conf.security_compliance.lockout_duration,
         password_regex=conf.security_compliance.password_regex,
         password_regex_description=conf.security_compliance.password_regex_description,
         application_credentials_per_user=conf.application_credential.user_limit,

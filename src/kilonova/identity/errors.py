@@ -75,10 +75,6 @@ class Unscoped(Forbidden):
     text = "An unscoped token has no catalog; ask for a token with a scope."
 
 
-class WrongPassword(Unauthorized):
-    text = "The original password is not right."
-
-
 class WeakPassword(BadRequest):
     text = "The password does not fulfil the rules: {rules}"
 

@@ -9,9 +9,10 @@ from kilonova.identity.api import groups as group_api
 from kilonova.identity.api import projects as project_api
 from kilonova.identity.api.listing import Ask, collection, filters, merged, split, url, window
 from kilonova.identity.api.targets import allow_or_missing, target
-from kilonova.identity.errors import CannotChange, Taken, UnknownReference, WeakPassword, WrongPassword
+from kilonova.identity.errors import CannotChange, NotAuthenticated, Taken, UnknownReference, WeakPassword
 from kilonova.identity.model.nouns import User
 from kilonova.identity.model.passwords import check_strength, expiry
+from kilonova.identity.passwords import prove
 from kilonova.identity.reach import projects_in_reach
 from kilonova.identity.service import IdentityService
 from kilonova.identity.store import people, projects
@@ -133,14 +134,9 @@ async def delete_user(request: Ask) -> Response:
 async def change_password(request: Ask) -> Response:
     """By the user, with the old one and without a token. Ends all of the user's tokens."""
     service, asked = request.service, request.body["user"]
-    user_id = request.params["user_id"]
     async with service.db.read() as tx:
-        user = await USERS.get(tx, user_id)
-        stored = await people.current_password(tx, user_id) if user else None
-        domain = await projects.get_domain(tx, user.domain_id) if user else None
-    right = await service.hasher.verify(asked["original_password"], stored.hash if stored else None)
-    if not right or user is None or stored is None or not user.enabled or domain is None or not domain.enabled:
-        raise WrongPassword()
+        found = await USERS.get(tx, request.params["user_id"])
+    user, stored = await prove(service, found, asked["original_password"])
     hashed = await _hashed(service, asked["password"])
     assert hashed is not None
     earlier: list[Any] = []
@@ -154,7 +150,7 @@ async def change_password(request: Ask) -> Response:
     async with service.write() as tx:
         current = await people.current_password(tx, user.id)
         if current is None or current.id != stored.id:
-            raise WrongPassword()
+            raise NotAuthenticated()
         await _store_password(service, tx, user, hashed, now)
         await service.revoke(tx, user_id=user.id)
     return no_content()

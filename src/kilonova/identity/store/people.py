@@ -9,7 +9,7 @@ from sqlalchemy import Select, bindparam, delete, insert, select
 
 from kilonova.identity.model.nouns import Group, Password, User
 from kilonova.identity.store.records import Records, pairs, value_of
-from kilonova.identity.store.tables import assignments, groups, memberships, passwords, users
+from kilonova.identity.store.tables import assignments, failed_logins, groups, memberships, passwords, users
 from kilonova.kernel.db import Transaction
 
 USERS: Records[User] = Records(users, User)
@@ -63,6 +63,20 @@ async def set_password(
     await tx.run(
         insert(passwords), {"user_id": user_id, "hash": hashed, "created_at": now, "expires_at": expires_at}
     )
+
+
+async def failures(tx: Transaction, user_id: str) -> tuple[int, datetime] | None:
+    """How many logins failed in a row, and when the last one did; None for none."""
+    statement = select(failed_logins.c.count, failed_logins.c.last_at).where(failed_logins.c.user_id == user_id)
+    found = await pairs(tx, statement)
+    return found[0] if found else None
+
+
+async def set_failures(tx: Transaction, user_id: str, count: int, now: datetime) -> None:
+    """Remember how many logins have failed in a row; zero forgets."""
+    await tx.run(delete(failed_logins).where(failed_logins.c.user_id == user_id))
+    if count:
+        await tx.run(insert(failed_logins), {"user_id": user_id, "count": count, "last_at": now})
 
 
 async def group_ids_of(tx: Transaction, user_id: str) -> list[str]:

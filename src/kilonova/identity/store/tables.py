@@ -85,6 +85,14 @@ passwords = Table(
 )
 Index("passwords_user", passwords.c.user_id)
 
+failed_logins = Table(
+    "failed_logins",
+    metadata,
+    _of("user_id", "users", key=True),
+    Column("count", Integer, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+)
+
 groups = Table(
     "groups",
     metadata,
