@@ -14,6 +14,13 @@ from tests.image.make import ALICE, BOB, OCTETS, Cloud, compressed, gpt, iso, qc
 from tests.image.make import cloud as make_cloud
 
 from kilonova.image.drivers import files
+from kilonova.image.janitor import (
+    SILENT_AFTER_S,
+    delete_orphan,
+    end_upload,
+    find_orphan_blobs,
+    find_silent_uploads,
+)
 from kilonova.kernel.http.client import Client
 from kilonova.kernel.http.loopback import Loopback
 
@@ -321,6 +328,38 @@ async def test_a_full_disk_is_told_and_cleaned(cloud: Cloud, monkeypatch: pytest
     assert (await cloud.upload(image["id"], b"data")).status == 413
     assert (await cloud.show(image["id"])).json["status"] == "queued"
     assert cloud.files() == []
+
+
+async def test_a_broken_store_is_told_and_what_is_left_is_the_sweeps(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, image = await cloud.image(b"data"), await cloud.image()
+
+    def broken(*_: Any) -> None:
+        raise OSError(errno.EIO, "the disk is dying")
+
+    with monkeypatch.context() as dying:
+        dying.setattr(files, "_write_all", broken)
+        dying.setattr(files.os, "unlink", broken)
+        assert (await cloud.upload(image["id"], b"data")).status == 503
+        assert (await cloud.client.delete(f"/v2/images/{kept['id']}", token=ALICE)).status == 204
+    assert (await cloud.show(image["id"])).json["status"] == "queued"
+    for finding in await find_orphan_blobs(cloud.parts):
+        await delete_orphan(cloud.parts, finding)
+    assert cloud.files() == []
+
+
+async def test_a_blob_that_is_swept_away_while_it_comes_ends_its_upload(cloud: Cloud) -> None:
+    image = await cloud.image()
+    task, go_on = await _begun(cloud, image["id"])
+    await cloud.clock.advance(SILENT_AFTER_S + 1)
+    for finding in await find_silent_uploads(cloud.parts):
+        await end_upload(cloud.parts, finding)
+    assert (await cloud.show(image["id"])).json["status"] == "queued"
+    go_on.set()
+    assert await task == 410
+    assert cloud.files() == []
+    assert (await cloud.upload(image["id"], b"again")).status == 204
 
 
 async def test_a_deactivated_image_keeps_its_data_to_itself(cloud: Cloud) -> None:

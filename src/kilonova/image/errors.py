@@ -9,6 +9,7 @@ from kilonova.kernel.errors import (
     Forbidden,
     Gone,
     NotFound,
+    ServiceUnavailable,
     TooLarge,
     UnsupportedMediaType,
 )
@@ -135,6 +136,10 @@ class RangeNotSatisfiable(Error):
 
 class StoreFull(TooLarge):
     text = "The image store has no room for this data."
+
+
+class StoreBroken(ServiceUnavailable):
+    text = "The image store does not work now; its operator finds the reason in the log. Try again later."
 
 
 class NoSuchStore(BadRequest):

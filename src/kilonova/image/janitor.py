@@ -13,7 +13,7 @@ from kilonova.image.store import images, uploads
 from kilonova.image.workflows.uploading import TOUCH_EVERY_S, requeue
 from kilonova.kernel.tasks import Finding, Sweep
 
-SILENT_AFTER_S = 30 * TOUCH_EVERY_S  # a client that is that slow between two pieces is gone
+SILENT_AFTER_S = 12 * TOUCH_EVERY_S  # no chunk for that long: the client or its server is gone
 
 
 async def find_silent_uploads(service: ImageService) -> Sequence[Finding]:
@@ -58,6 +58,6 @@ async def delete_orphan(service: ImageService, finding: Finding) -> None:
 
 
 SWEEPS = (
-    Sweep("silent uploads", 60.0, find_silent_uploads, end_upload),
+    Sweep("silent uploads", 20.0, find_silent_uploads, end_upload),
     Sweep("orphan blobs", 600.0, find_orphan_blobs, delete_orphan, patience=2),
 )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 
 from kilonova.image.api.reading import find, target
-from kilonova.image.drivers.blobs import NoBlob
+from kilonova.image.drivers.blobs import Broken, NoBlob
 from kilonova.image.errors import (
     DataIsDeactivated,
     DataMissing,
@@ -14,6 +15,7 @@ from kilonova.image.errors import (
     NothingStaged,
     RangeNotSatisfiable,
     SizeDiffers,
+    StoreBroken,
 )
 from kilonova.image.model.image import ACTIVE, DEACTIVATED, UPLOADING
 from kilonova.image.service import ImageService
@@ -21,6 +23,8 @@ from kilonova.image.store import images
 from kilonova.image.workflows import uploading
 from kilonova.kernel.errors import BadRequest
 from kilonova.kernel.web import Request, Response, StreamResponse, accepted, no_content
+
+LOG = logging.getLogger(__name__)
 
 METHODS = ("glance-direct",)
 
@@ -99,6 +103,9 @@ async def download_data(request: Request[ImageService]) -> Response | StreamResp
         reader = await service.blobs.open(image.blob_id)
     except NoBlob:
         raise DataMissing(image_id=image.id) from None
+    except Broken as error:
+        LOG.error("image %s: the store is broken: %s", image.id, error)
+        raise StoreBroken() from None
     size = reader.size_bytes
     try:
         part = parse_range(request.headers.get("range"), size)

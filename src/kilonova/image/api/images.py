@@ -21,6 +21,7 @@ from kilonova.image.model.image import COMMUNITY, PUBLIC, QUEUED, Image
 from kilonova.image.service import ImageService, see, viewer
 from kilonova.image.store import images, uploads
 from kilonova.image.store.listing import find as find_page
+from kilonova.image.workflows.uploading import discard
 from kilonova.kernel.db import Duplicate
 from kilonova.kernel.errors import BadRequest, UnsupportedMediaType
 from kilonova.kernel.ids import new_uuid
@@ -155,5 +156,5 @@ async def delete_image(request: Request[ImageService]) -> Response:
         await images.remove(tx, seen.image, service.clock.now())
     service.remembered.pop(seen.image.id, None)
     if seen.image.blob_id is not None:
-        await service.blobs.delete(seen.image.blob_id)
+        await discard(service, seen.image.blob_id)
     return no_content()

@@ -1,4 +1,7 @@
-"""What the service asks of a store of blobs. Names of blobs are ours (UUIDs); a blob is whole or not there."""
+"""What the service asks of a store of blobs. Names of blobs are ours (UUIDs); a blob is whole or not there.
+
+Every method may raise Broken.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,10 @@ class NoBlob(LookupError):
     """There is no blob of that name."""
 
 
+class Broken(Exception):
+    """The store does not work; the message is for the operator."""
+
+
 class Writer(Protocol):
     """A blob being written; nobody can read it before ``commit``."""
 
@@ -22,7 +29,7 @@ class Writer(Protocol):
         """Append. Raises NoRoom."""
 
     async def commit(self) -> None:
-        """Make the blob whole and durable under its name. Raises NoRoom."""
+        """Make the blob whole and durable under its name. Raises NoRoom, or NoBlob when it was deleted meanwhile."""
 
 
 class Reader(Protocol):

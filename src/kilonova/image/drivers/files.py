@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, ParamSpec, TypeVar
 
-from kilonova.image.drivers.blobs import NoBlob, NoRoom
+from kilonova.image.drivers.blobs import Broken, NoBlob, NoRoom
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -39,27 +39,25 @@ class Files:
             yield writer
         finally:
             # In the loop, so that a cancelled task cannot leave it out; both are quick.
-            writer.file.close()
-            if not writer.committed:
-                unfinished.unlink(missing_ok=True)
+            with suppress(OSError):  # what cannot be cleaned up now belongs to nobody, which a sweep sees
+                writer.file.close()
+                if not writer.committed:
+                    unfinished.unlink(missing_ok=True)
 
     async def open(self, blob_id: str) -> FileReader:
         """See BlobStore."""
-        try:
-            file = await _blocking(open, self.folder / blob_id, "rb", 0)
-        except FileNotFoundError as gone:
-            raise NoBlob(blob_id) from gone
+        file = await _blocking(open, self.folder / blob_id, "rb", 0)
         return FileReader(file, os.fstat(file.fileno()).st_size)
 
     async def delete(self, blob_id: str) -> None:
         """See BlobStore."""
         for name in (blob_id, blob_id + _UNFINISHED):
-            with suppress(FileNotFoundError):
+            with suppress(NoBlob):
                 await _blocking(os.unlink, self.folder / name)
 
     async def names(self) -> set[str]:
         """See BlobStore."""
-        return {name.removesuffix(_UNFINISHED) for name in await asyncio.to_thread(os.listdir, self.folder)}
+        return {name.removesuffix(_UNFINISHED) for name in await _blocking(os.listdir, self.folder)}
 
 
 class FileWriter:
@@ -120,7 +118,7 @@ def _rename(before: Path, after: Path) -> None:
 async def _blocking(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
     try:
         return await asyncio.to_thread(work, *args, **kwargs)
+    except FileNotFoundError as gone:
+        raise NoBlob(str(gone)) from gone
     except OSError as error:
-        if error.errno in _FULL:
-            raise NoRoom(str(error)) from error
-        raise
+        raise (NoRoom if error.errno in _FULL else Broken)(str(error)) from error

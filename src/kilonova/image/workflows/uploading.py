@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from kilonova.image.drivers.blobs import NoBlob, NoRoom, Writer
+from kilonova.image.drivers.blobs import Broken, NoBlob, NoRoom, Writer
 from kilonova.image.drivers.inspector import Findings, Inspector, Unfit
 from kilonova.image.errors import (
     DeletedMeanwhile,
@@ -20,6 +20,7 @@ from kilonova.image.errors import (
     Refused,
     SizeDiffers,
     StorageQuotaExceeded,
+    StoreBroken,
     StoreFull,
     TooBig,
     WrongStatus,
@@ -89,7 +90,7 @@ async def receive(service: ImageService, ticket: Ticket, data: AsyncIterator[byt
     except BaseException as error:
         await _give_up(service, ticket)
         if committed:
-            await service.blobs.delete(ticket.blob_id)
+            await discard(service, ticket.blob_id)
         match error:
             case Unfit():
                 LOG.warning("image %s: data refused: %s", image.id, error)
@@ -97,6 +98,9 @@ async def receive(service: ImageService, ticket: Ticket, data: AsyncIterator[byt
             case NoRoom():
                 LOG.error("image %s: the store is full: %s", image.id, error)
                 raise StoreFull() from None
+            case Broken():
+                LOG.error("image %s: the store is broken: %s", image.id, error)
+                raise StoreBroken() from None
             case NoBlob():
                 raise DeletedMeanwhile(image_id=image.id) from None
             case _:
@@ -189,6 +193,14 @@ async def _finish(service: ImageService, ticket: Ticket, findings: Findings, *, 
         )
         await images.change(tx, image, after)
     LOG.info("image %s: %d bytes, %s -> %s", image.id, findings.size_bytes, image.status, after.status)
+
+
+async def discard(service: ImageService, blob_id: str) -> None:
+    """Delete a blob that is nobody's any more; one that cannot be deleted now is left to the sweep."""
+    try:
+        await service.blobs.delete(blob_id)
+    except Broken as error:
+        LOG.error("blob %s could not be deleted, the sweep will: %s", blob_id, error)
 
 
 async def _give_up(service: ImageService, ticket: Ticket) -> None:
