@@ -16,14 +16,11 @@ from collections import defaultdict
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 
-import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import ServerState
-
 from kilonova.kernel.clock import Clock, SystemClock
 from kilonova.kernel.http import Client as HttpClient
 from kilonova.kernel.ovsdb import Ovs, OvsdbError, Replica, Uuid
 from kilonova.kernel.ovsdb.wire import Row as Real
+from kilonova.kernel.web.listen import serve_socket
 from kilonova.network.agent import namespaces
 from kilonova.network.agent.engine import INTEGRATION_BRIDGE, Engine
 from kilonova.network.agent.metadata_proxy import Asker, MetadataProxy
@@ -33,6 +30,7 @@ LOG = logging.getLogger(__name__)
 METADATA_ADDRESS, METADATA_PORT = "169.254.169.254", 80
 PEER = "md0"
 CONNECTIONS_A_NETWORK = 200
+"""Each network has its own limit, so that none can starve another."""
 RETRY_S = 2.0
 
 TABLES: Mapping[str, list[str]] = {
@@ -207,7 +205,9 @@ class MetadataAgent:
             before.server.close()
         listening = await asyncio.to_thread(self._prepare, wanted, netns)
         app = MetadataProxy(lambda address: self._bindings.find(wanted.datapath, address), self._compute, self._secret)
-        self._served[wanted.network_id] = _Served(wanted, await _listen(app, listening))
+        self._served[wanted.network_id] = _Served(
+            wanted, await serve_socket(app, listening, most_connections=CONNECTIONS_A_NETWORK)
+        )
         ovs = await Ovs.connect(self._engine.ovs_connection)
         try:
             await ovs.add_port(INTEGRATION_BRIDGE, wanted.link, {"iface-id": wanted.port_id})
@@ -251,18 +251,3 @@ class MetadataAgent:
         netns = self._engine.settings.metadata_netns(network_id)
         await self._engine.remove_namespace(netns)
         LOG.info("metadata: network %s has no guest here any more", network_id)
-
-
-async def _listen(app: MetadataProxy, listening: socket.socket) -> asyncio.Server:
-    """uvicorn's protocol on a socket of ours; each network has its own limit, so none can starve another."""
-    config = uvicorn.Config(
-        app,
-        http="httptools", ws="none", lifespan="off", access_log=False, log_config=None,
-        server_header=False, timeout_keep_alive=15, limit_concurrency=CONNECTIONS_A_NETWORK,
-    )  # fmt: skip
-    config.load()
-    state = ServerState()
-    loop = asyncio.get_running_loop()
-    return await loop.create_server(
-        lambda: HttpToolsProtocol(config=config, server_state=state, app_state={}), sock=listening
-    )
