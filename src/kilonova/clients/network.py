@@ -259,6 +259,15 @@ class NetworkClient:
         rows = await self._list("floatingips", [("floating_ip_address", address)], token)
         return _floating_ip(rows[0]) if rows else None
 
+    async def set_floating_ip(
+        self, floating_id: str, port_id: str | None, fixed_ip: str | None, *, token: str | None = None
+    ) -> None:
+        """Let a floating address lead to a port's fixed address, or (None) nowhere. Raises NetworkRefused."""
+        body: dict[str, Any] = {"port_id": port_id}
+        if fixed_ip is not None:
+            body["fixed_ip_address"] = fixed_ip
+        await self._ask("PUT", f"/v2.0/floatingips/{quote(floating_id)}", token, {"floatingip": body})
+
     async def security_groups(self, project_id: str, *, token: str | None = None) -> list[SecurityGroup]:
         """The security groups of a project."""
         rows = await self._list("security-groups", [("tenant_id", project_id)], token, key="security_groups")

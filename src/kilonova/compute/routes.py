@@ -7,20 +7,37 @@ from typing import Any
 
 from kilonova.compute.api import (
     action_schemas,
+    addresses,
+    aggregates,
+    consoles,
     create_server,
+    diagnostics,
+    extensions,
+    external_events,
     flavor_schemas,
     flavors,
+    gone,
+    groups,
     hypervisor_fields,
     hypervisors,
+    instance_actions,
+    interfaces,
     keypair_fields,
     keypairs,
+    quota_fields,
+    quotas,
+    server_metadata,
     server_schemas,
+    server_tags,
     servers,
     service_fields,
     services,
+    small_parts,
+    usage,
     versions,
+    zones,
 )
-from kilonova.compute.api.actions import admin, power
+from kilonova.compute.api.actions import admin, networking, power
 from kilonova.compute.errors import WrongProject
 from kilonova.compute.microversions import v
 from kilonova.compute.policies import full_name
@@ -140,7 +157,201 @@ ACTIONS = (
     _a("unlock", admin.unlock, "os-lock-server:unlock"),
     _a("forceDelete", admin.force_delete, "os-deferred-delete:force"),
     _a("os-resetState", admin.reset_state, "os-admin-actions:reset_state", action_schemas.RESET_STATE),
+    _a("os-getConsoleOutput", consoles.get_output, "os-console-output", action_schemas.CONSOLE_OUTPUT),
+    _a(
+        "os-getVNCConsole",
+        consoles.get_vnc_console,
+        "os-remote-consoles",
+        action_schemas.old_console("os-getVNCConsole", "novnc", "xvpvnc"),
+        until=v(5),
+    ),
+    _a(
+        "os-getSerialConsole",
+        consoles.get_serial_console,
+        "os-remote-consoles",
+        action_schemas.old_console("os-getSerialConsole", "serial"),
+        until=v(5),
+    ),
+    _a(
+        "os-getSPICEConsole",
+        consoles.get_spice_console,
+        "os-remote-consoles",
+        action_schemas.old_console("os-getSPICEConsole", "spice-html5"),
+        until=v(5),
+    ),
+    _a("addSecurityGroup", networking.add_security_group, "os-security-groups:add", action_schemas.ADD_SECURITY_GROUP),
+    _a(
+        "removeSecurityGroup",
+        networking.remove_security_group,
+        "os-security-groups:remove",
+        action_schemas.REMOVE_SECURITY_GROUP,
+    ),
+    _a("addFloatingIp", networking.add_floating_ip, "os-floating-ips:add", action_schemas.ADD_FLOATING_IP, until=v(43)),
+    _a(
+        "removeFloatingIp",
+        networking.remove_floating_ip,
+        "os-floating-ips:remove",
+        action_schemas.REMOVE_FLOATING_IP,
+        until=v(43),
+    ),
 )
+
+_OF: dict[str, Any] = {"checks_target": True}
+_META, _TAGS, _NIC = _SERVER + "/metadata", _SERVER + "/tags", _SERVER + "/os-interface"
+
+PARTS_OF_SERVERS = (
+    _r("GET", _META, server_metadata.list_metadata, "server-metadata:index", **_OF),
+    _r("POST", _META, server_metadata.add_metadata, "server-metadata:create", body=server_metadata.ALL, **_OF),
+    _r("PUT", _META, server_metadata.replace_metadata, "server-metadata:update_all", body=server_metadata.ALL, **_OF),
+    _r("GET", _META + "/{key}", server_metadata.show_item, "server-metadata:show", **_OF),
+    _r("PUT", _META + "/{key}", server_metadata.set_item, "server-metadata:update", body=server_metadata.ONE, **_OF),
+    _r("DELETE", _META + "/{key}", server_metadata.delete_item, "server-metadata:delete", status=204, **_OF),
+    _r("GET", _TAGS, server_tags.list_tags, "os-server-tags:index", since=v(26), **_OF),
+    _r(
+        "PUT",
+        _TAGS,
+        server_tags.replace_tags,
+        "os-server-tags:update_all",
+        body=server_tags.ALL,
+        since=v(26),
+        **_OF,
+    ),
+    _r("DELETE", _TAGS, server_tags.delete_tags, "os-server-tags:delete_all", since=v(26), status=204, **_OF),
+    _r("GET", _TAGS + "/{tag}", server_tags.show_tag, "os-server-tags:show", since=v(26), status=204, **_OF),
+    _r("PUT", _TAGS + "/{tag}", server_tags.add_tag, "os-server-tags:update", since=v(26), status=201, **_OF),
+    _r("DELETE", _TAGS + "/{tag}", server_tags.delete_tag, "os-server-tags:delete", since=v(26), status=204, **_OF),
+    _r("GET", _SERVER + "/ips", addresses.list_addresses, "ips:index", **_OF),
+    _r("GET", _SERVER + "/ips/{network}", addresses.show_addresses, "ips:show", **_OF),
+    _r(
+        "GET",
+        _SERVER + "/os-instance-actions",
+        instance_actions.list_actions,
+        "os-instance-actions:list",
+        query=instance_actions.LIST,
+        **_OF,
+    ),
+    _r(
+        "GET",
+        _SERVER + "/os-instance-actions/{request_id}",
+        instance_actions.show_action,
+        "os-instance-actions:show",
+        **_OF,
+    ),
+    _r("GET", _NIC, interfaces.list_interfaces, "os-attach-interfaces:list", **_OF),
+    _r(
+        "POST",
+        _NIC,
+        interfaces.attach_interface,
+        "os-attach-interfaces:create",
+        body=interfaces.CREATE,
+        body_required=False,
+        **_OF,
+    ),
+    _r("GET", _NIC + "/{port_id}", interfaces.show_interface, "os-attach-interfaces:show", **_OF),
+    _r("DELETE", _NIC + "/{port_id}", interfaces.detach_interface, "os-attach-interfaces:delete", status=202, **_OF),
+    _r("GET", _SERVER + "/os-security-groups", networking.list_security_groups, "os-security-groups:list", **_OF),
+    _r(
+        "POST",
+        _SERVER + "/remote-consoles",
+        consoles.create_console,
+        "os-remote-consoles",
+        body=consoles.CREATE,
+        since=v(6),
+        **_OF,
+    ),
+    _r("GET", _SERVER + "/diagnostics", diagnostics.show_diagnostics, "os-server-diagnostics", **_OF),
+    _r("GET", _SERVER + "/os-server-password", small_parts.show_password, "os-server-password:show", **_OF),
+    _r(
+        "DELETE",
+        _SERVER + "/os-server-password",
+        small_parts.clear_password,
+        "os-server-password:clear",
+        status=204,
+        **_OF,
+    ),
+    _r("GET", _SERVER + "/os-volume_attachments", small_parts.list_volumes, "os-volumes-attachments:index", **_OF),
+    _r(
+        "GET",
+        _SERVER + "/os-volume_attachments/{volume_id}",
+        small_parts.show_volume,
+        "os-volumes-attachments:show",
+        **_OF,
+    ),
+    _r(
+        "GET",
+        _SERVER + "/topology",
+        small_parts.show_topology,
+        "compute:server:topology:index",
+        since=v(78),
+        **_OF,
+    ),
+    _r("GET", "/os-console-auth-tokens/{token}", consoles.show_token, "os-console-auth-tokens"),
+    _r(
+        "POST",
+        "/os-server-external-events",
+        external_events.take_events,
+        "os-server-external-events:create",
+        body=external_events.CREATE,
+    ),
+)
+
+_AGGREGATE = "/os-aggregates/{aggregate_id}"
+
+
+def _on_aggregate(action: str, handler: Handler, body: Any) -> Route:
+    return _r("POST", _AGGREGATE + "/action", handler, f"os-aggregates:{action}", action=action, body=body)
+
+
+GROUPINGS = (
+    _r("GET", "/os-aggregates", aggregates.list_aggregates, "os-aggregates:index"),
+    _r("POST", "/os-aggregates", aggregates.create_aggregate, "os-aggregates:create", body=aggregates.CREATE),
+    _r("GET", _AGGREGATE, aggregates.show_aggregate, "os-aggregates:show"),
+    _r("PUT", _AGGREGATE, aggregates.update_aggregate, "os-aggregates:update", body=aggregates.UPDATE),
+    _r("DELETE", _AGGREGATE, aggregates.delete_aggregate, "os-aggregates:delete"),
+    _on_aggregate("add_host", aggregates.add_host, aggregates.ADD_HOST),
+    _on_aggregate("remove_host", aggregates.remove_host, aggregates.REMOVE_HOST),
+    _on_aggregate("set_metadata", aggregates.set_metadata, aggregates.SET_METADATA),
+    _r("GET", "/os-availability-zone", zones.list_zones, "os-availability-zone:list"),
+    _r("GET", "/os-availability-zone/detail", zones.list_zones_in_detail, "os-availability-zone:detail"),
+    _r("GET", "/os-server-groups", groups.list_groups, "os-server-groups:index", query=groups.LIST),
+    _r("POST", "/os-server-groups", groups.create_group, "os-server-groups:create", body=groups.CREATE),
+    _r("GET", "/os-server-groups/{group_id}", groups.show_group, "os-server-groups:show", **_OF),
+    _r("DELETE", "/os-server-groups/{group_id}", groups.delete_group, "os-server-groups:delete", status=204, **_OF),
+)
+
+_QUOTA, _CLASS = "/os-quota-sets/{quota_project_id}", "/os-quota-class-sets/{class_name}"
+
+LIMITS = (
+    _r("GET", "/limits", quotas.show_limits, "limits", query=quotas.LIMITS_QUERY),
+    _r("GET", _QUOTA, quotas.show_quota, "os-quota-sets:show", query=quotas.QUERY, **_OF),
+    _r(
+        "PUT",
+        _QUOTA,
+        quotas.update_quota,
+        "os-quota-sets:update",
+        query=quotas.QUERY,
+        body=quota_fields.UPDATE,
+        **_OF,
+    ),
+    _r("DELETE", _QUOTA, quotas.delete_quota, "os-quota-sets:delete", query=quotas.QUERY, status=202, **_OF),
+    _r("GET", _QUOTA + "/detail", quotas.show_quota_in_detail, "os-quota-sets:detail", query=quotas.QUERY, **_OF),
+    _r("GET", _QUOTA + "/defaults", quotas.show_defaults, "os-quota-sets:defaults", **_OF),
+    _r("GET", _CLASS, quotas.show_class, "os-quota-class-sets:show"),
+    _r("PUT", _CLASS, quotas.update_class, "os-quota-class-sets:update", body=quota_fields.UPDATE_CLASS),
+    _r("GET", "/os-simple-tenant-usage", usage.list_usage, "os-simple-tenant-usage:list", query=usage.LIST),
+    _r(
+        "GET",
+        "/os-simple-tenant-usage/{usage_project_id}",
+        usage.show_usage,
+        "os-simple-tenant-usage:show",
+        query=usage.LIST,
+        **_OF,
+    ),
+    _r("GET", "/extensions", extensions.list_extensions, "extensions"),
+    _r("GET", "/extensions/{alias}", extensions.show_extension, "extensions"),
+)
+
+GONE = tuple(_r(method, path, gone.gone, "extensions") for method, path in gone.URLS)
 
 HOSTS = (
     _r("GET", "/os-services", services.list_services, "os-services:list", query=service_fields.LIST),
@@ -216,4 +427,6 @@ def _twice(rows: tuple[Route, ...]) -> tuple[Route, ...]:
     return plain + within
 
 
-ROUTES: tuple[Route, ...] = VERSIONS + _twice(FLAVORS + KEYPAIRS + SERVERS + ACTIONS + HOSTS)
+ROUTES: tuple[Route, ...] = VERSIONS + _twice(
+    FLAVORS + KEYPAIRS + SERVERS + ACTIONS + PARTS_OF_SERVERS + HOSTS + GROUPINGS + LIMITS + GONE
+)

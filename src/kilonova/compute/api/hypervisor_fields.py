@@ -83,7 +83,7 @@ UPTIME = FieldTable(*_NAMED[:-1], _UPTIME)
 
 _PAGE = {"limit": {"type": "string", "pattern": "^[0-9]*$"}, "marker": {"type": "string"}}
 _MORE = {"hypervisor_hostname_pattern": {"type": "string", "minLength": 1}, "with_servers": {"type": "string"}}
-LIST = (
+LIST: tuple[Any, ...] = (
     (None, v(32), {"properties": {}}),
     (v(33), v(52), {"properties": _PAGE}),
     (v(53), v(74), {"properties": {**_PAGE, **_MORE}}),

@@ -79,16 +79,16 @@ async def states(tx: Transaction, server_ids: Collection[str]) -> dict[str, Row[
 async def busy_servers(tx: Transaction) -> Sequence[Row[Any]]:
     """id, host, vm_state, task_state, updated_at of living servers that are busy with something."""
     return await tx.all(
-        select(
-            servers.c.id, servers.c.host, servers.c.vm_state, servers.c.task_state, servers.c.updated_at
-        ).where(servers.c.deleted.is_(False), servers.c.task_state.is_not(None))
+        select(servers.c.id, servers.c.host, servers.c.vm_state, servers.c.task_state, servers.c.updated_at).where(
+            servers.c.deleted.is_(False), servers.c.task_state.is_not(None)
+        )
     )
 
 
 async def placed(tx: Transaction) -> Sequence[Row[Any]]:
     """id, host, vm_state, task_state, power_state of living servers that are on a host."""
     return await tx.all(
-        select(
-            servers.c.id, servers.c.host, servers.c.vm_state, servers.c.task_state, servers.c.power_state
-        ).where(servers.c.deleted.is_(False), servers.c.host.is_not(None))
+        select(servers.c.id, servers.c.host, servers.c.vm_state, servers.c.task_state, servers.c.power_state).where(
+            servers.c.deleted.is_(False), servers.c.host.is_not(None)
+        )
     )
