@@ -27,7 +27,6 @@ from kilonova.compute.calls import (
     agent_topic,
 )
 from kilonova.compute.conductor.faults import BuildFailed, NoValidHost, fault_of, say_hosts, say_why
-from kilonova.compute.conductor.orders import make_order, nics_of, vif_of
 from kilonova.compute.conductor.parts import HostsNotHeardYet, Parts, change_server, server_of
 from kilonova.compute.conductor.ports import BindingFailed, bind_ports, give_back
 from kilonova.compute.model import groups as policies
@@ -35,6 +34,7 @@ from kilonova.compute.model.operations import BUILD, Build
 from kilonova.compute.model.servers import RequestedNetwork, Server
 from kilonova.compute.model.states import TaskState, VmState
 from kilonova.compute.model.trace import hop
+from kilonova.compute.orders import make_order, nics_of, vif_of
 from kilonova.compute.store import groups, placing, servers
 from kilonova.kernel.bus import CallFailed, RemoteFailure, Unreachable
 from kilonova.kernel.db import Transaction
@@ -241,7 +241,7 @@ async def spawn_guest(work: Work[Parts]) -> None:
     if nics is None:
         nics = msgspec.convert(work.data.get("nics", []), tuple[Nic, ...])
     facts = await work.parts.networks.of([nic.network_id for nic in nics])
-    zoned = make_order(work.parts, server, nics, facts, _build(work))
+    zoned = make_order(work.parts.settings.orders, server, nics, facts, _build(work))
     persona = msgspec.structs.replace(zoned.persona, zone=candidate.zone)
     order = msgspec.structs.replace(zoned, persona=persona)
     token = await work.parts.session.token() if server.image.image_id else ""

@@ -22,8 +22,7 @@ from kilonova.compute.calls import (
     ServiceFacts,
     Wanted,
 )
-from kilonova.compute.conductor.orders import fresh_order
-from kilonova.compute.conductor.parts import Parts
+from kilonova.compute.conductor.parts import Parts, order_now
 from kilonova.compute.model.flavors import FlavorSnapshot
 from kilonova.compute.model.operations import STOP
 from kilonova.compute.model.servers import Server
@@ -55,7 +54,7 @@ async def register_host(parts: Parts, report: HostReport) -> Registered:
     LOG.info("host %s is registered: %d VCPUs, %d servers belong there", report.host, report.vcpus, len(there))
     has = set(report.servers)
     wanted = [
-        Wanted(server_id=server.id, is_to_run=is_to_run(server), order=await fresh_order(parts, server))
+        Wanted(server_id=server.id, is_to_run=is_to_run(server), order=await order_now(parts, server))
         for server in there
         if server.id not in has and server.id not in under_way and server.launched_at is not None
     ]

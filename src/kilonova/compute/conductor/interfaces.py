@@ -9,7 +9,6 @@ import msgspec
 
 from kilonova.compute.calls import ATTACH_NIC, DETACH_NIC, ChangeNic, Nic, agent_topic
 from kilonova.compute.conductor.faults import fault_of
-from kilonova.compute.conductor.orders import nics_of, vif_of
 from kilonova.compute.conductor.parts import NotOnHost, Parts, change_server, server_of
 from kilonova.compute.conductor.ports import bind_ports, free_vif, give_back
 from kilonova.compute.model.operations import (
@@ -19,6 +18,7 @@ from kilonova.compute.model.operations import (
     DetachInterface,
 )
 from kilonova.compute.model.servers import Server, Vif
+from kilonova.compute.orders import nics_of, vif_of
 from kilonova.compute.store import servers
 from kilonova.kernel.bus import RemoteFailure
 from kilonova.kernel.db import Transaction

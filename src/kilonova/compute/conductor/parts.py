@@ -8,8 +8,9 @@ from typing import Any, Protocol
 
 from kilonova.clients.network import NetworkClient, NetworkFacts
 from kilonova.clients.placement import Claim, Inventory
-from kilonova.compute.calls import HostReport
+from kilonova.compute.calls import GuestOrder, HostReport
 from kilonova.compute.model.servers import Server
+from kilonova.compute.orders import OrderOptions, fresh_order
 from kilonova.compute.store import servers
 from kilonova.kernel.bus import Bus
 from kilonova.kernel.clock import Clock
@@ -72,6 +73,10 @@ class ConductorSettings:
     force_config_drive: bool = False
     dns_domain: str = "novalocal"
 
+    @property
+    def orders(self) -> OrderOptions:
+        return OrderOptions(self.force_config_drive, self.default_zone, self.dns_domain)
+
 
 @dataclass(slots=True)
 class Hosts:
@@ -116,6 +121,11 @@ class Parts:
     session: TokenSource
     hosts: Hosts
     settings: ConductorSettings = field(default_factory=ConductorSettings)
+
+
+async def order_now(parts: Parts, server: Server) -> GuestOrder:
+    """The order of a server that exists, with its ports as they are now."""
+    return await fresh_order(parts.network, parts.networks, parts.settings.orders, server)
 
 
 async def server_of(work: Work[Parts], *, also_deleted: bool = False) -> Server:

@@ -11,8 +11,7 @@ from typing import Literal
 
 from kilonova.compute.calls import GUEST_STATE, POWER, AskGuest, OnGuest, Power, agent_topic
 from kilonova.compute.conductor.faults import fault_of
-from kilonova.compute.conductor.orders import fresh_order
-from kilonova.compute.conductor.parts import NotOnHost, Parts, change_server, server_of
+from kilonova.compute.conductor.parts import NotOnHost, Parts, change_server, order_now, server_of
 from kilonova.compute.model import operations
 from kilonova.compute.model.states import ROW, PowerState, VmState
 from kilonova.compute.store import servers
@@ -55,7 +54,7 @@ async def change_power(row: PowerRow, work: Work[Parts]) -> None:
     server = await server_of(work)
     if server.host is None:
         raise NotOnHost(server_id=server.id)
-    order = await fresh_order(work.parts, server) if row.needs_order else None
+    order = await order_now(work.parts, server) if row.needs_order else None
     work.tell(host=server.host)
     report = await work.parts.bus.call(
         agent_topic(server.host),

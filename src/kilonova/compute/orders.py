@@ -1,16 +1,28 @@
-"""Guest orders: what an agent is told of a server and its ports. Pure but for the reads at the end."""
+"""Guest orders: what a host or a guest is told of a server and its ports. Pure but for the one read at the end.
+
+Made by the conductor for agents, and by the metadata service for its documents.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
-from kilonova.clients.network import Network, Port, Subnet
+from kilonova.clients.network import Network, NetworkClient, NetworkFacts, Port, Subnet
 from kilonova.compute.calls import Address, GuestOrder, Nic, Persona, SubnetFacts
-from kilonova.compute.conductor.parts import Parts
 from kilonova.compute.model.operations import Build, InjectedFile
 from kilonova.compute.model.servers import BlockDevice, FixedIp, Server, Vif
 
 NetworksById = Mapping[str, tuple[Network, tuple[Subnet, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderOptions:
+    """``dns_domain``: the domain of guests on networks that have none."""
+
+    force_config_drive: bool = False
+    default_zone: str = "nova"
+    dns_domain: str = "novalocal"
 
 
 def order_of(
@@ -111,19 +123,10 @@ def nics_of(ports: Sequence[Port], facts: NetworksById, tags: Mapping[str, str |
     return tuple(cards)
 
 
-async def fresh_order(parts: Parts, server: Server) -> GuestOrder:
-    """The order of a server that exists, with its ports as the network service has them now."""
-    ports = {port.id: port for port in await parts.network.ports_of(server.id)} if server.vifs else {}
-    there = [ports[vif.port_id] for vif in server.vifs if vif.port_id in ports]
-    facts = await parts.networks.of([port.network_id for port in there])
-    tags = {vif.port_id: vif.tag for vif in server.vifs}
-    return make_order(parts, server, nics_of(there, facts, tags), facts)
-
-
 def make_order(
-    parts: Parts, server: Server, nics: Sequence[Nic], facts: NetworksById, build: Build | None = None
+    options: OrderOptions, server: Server, nics: Sequence[Nic], facts: NetworksById, build: Build | None = None
 ) -> GuestOrder:
-    """An order with the conductor's options; ``build`` adds what only the first boot is told."""
+    """An order with the operator's options; ``build`` adds what only the first boot is told."""
     domains = [facts[nic.network_id][0].dns_domain for nic in nics if nic.network_id in facts]
     build = build or Build()
     return order_of(
@@ -132,7 +135,18 @@ def make_order(
         block_devices=build.block_devices,
         files=build.files,
         admin_password=build.admin_password,
-        force_config_drive=parts.settings.force_config_drive,
-        default_zone=parts.settings.default_zone,
-        dns_domain=next((domain for domain in domains if domain), parts.settings.dns_domain),
+        force_config_drive=options.force_config_drive,
+        default_zone=options.default_zone,
+        dns_domain=next((domain for domain in domains if domain), options.dns_domain),
     )
+
+
+async def fresh_order(
+    network: NetworkClient, networks: NetworkFacts, options: OrderOptions, server: Server
+) -> GuestOrder:
+    """The order of a server that exists, with its ports as the network service has them now."""
+    ports = {port.id: port for port in await network.ports_of(server.id)} if server.vifs else {}
+    there = [ports[vif.port_id] for vif in server.vifs if vif.port_id in ports]
+    facts = await networks.of([port.network_id for port in there])
+    tags = {vif.port_id: vif.tag for vif in server.vifs}
+    return make_order(options, server, nics_of(there, facts, tags), facts)
