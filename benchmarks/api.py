@@ -44,7 +44,9 @@ class Figures:
     rates: dict[str, str] = field(default_factory=dict)
 
 
-async def measure(client: CloudClient, pids: Pids, *, n: int = 300, boots: int = 20, many: int = 300) -> Figures:
+async def measure(
+    client: CloudClient, pids: Pids, *, n: int = 300, boots: int = 20, many: int = 300, listed: int = 100
+) -> Figures:
     """Run every operation against one cloud."""
     figures = Figures()
 
@@ -77,7 +79,7 @@ async def measure(client: CloudClient, pids: Pids, *, n: int = 300, boots: int =
     await one("GET /servers/{id}", lambda: client.get("compute", f"/servers/{server}"), n)
     await client.purge("bench-")
     await _bulk(client, pids, figures, many)
-    await client.create_server("bench-list", min_count=100, max_count=100)
+    await client.create_server("bench-list", min_count=listed, max_count=listed)
     await client.wait_built("bench-list")
     listing = "/servers/detail?limit=1000"
     await one("GET /servers/detail, 100 servers", lambda: client.get("compute", listing), max(10, n // 5))

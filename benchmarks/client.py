@@ -14,7 +14,7 @@ _MICROVERSION = "2.90"
 
 @dataclass(slots=True)
 class CloudClient:
-    """``auth_url`` with /v3. Call :meth:`open` first."""
+    """``auth_url`` with /v3. Call :meth:`connect`, then :meth:`open`."""
 
     auth_url: str
     user: str
@@ -30,12 +30,15 @@ class CloudClient:
         assert self._session is not None
         return self._session
 
-    async def open(self) -> None:
-        """Connect, take a token, and pick flavor, image and network for servers."""
+    async def connect(self) -> None:
+        """Before anything else."""
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
             timeout=aiohttp.ClientTimeout(total=300),
         )
+
+    async def open(self) -> None:
+        """Take a token, and pick flavor, image and network for servers."""
         await self.take_token()
         flavors = (await self.get("compute", "/flavors/detail"))["flavors"]
         images = (await self.get("image", "/v2/images"))["images"]
