@@ -42,7 +42,7 @@ def told(story: Callable[[Cloud], Awaitable[None]]) -> None:
         asyncio.run(story(make_cloud(Path(folder) / "data")))  # type: ignore[arg-type]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(_JSON, st.dictionaries(_NAMES, _JSON, max_size=5)), min_size=1, max_size=6))
 def test_any_body_of_create(bodies: list[Any]) -> None:
     async def story(cloud: Cloud) -> None:
@@ -59,7 +59,7 @@ _OPERATION = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(st.one_of(_OPERATION, _JSON), max_size=5))
 def test_any_patch(operations: list[Any]) -> None:
     async def story(cloud: Cloud) -> None:
@@ -73,7 +73,7 @@ def test_any_patch(operations: list[Any]) -> None:
     told(story)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(_QUERY_NAMES, _QUERY_VALUES), max_size=5))
 def test_any_query(pairs: list[tuple[str, str]]) -> None:
     async def story(cloud: Cloud) -> None:

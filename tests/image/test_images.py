@@ -83,6 +83,12 @@ async def test_readers_make_nothing_and_strangers_see_nothing(cloud: Cloud) -> N
     assert (await cloud.show("no-such-image")).status == 404
 
 
+async def test_an_empty_id_is_no_list(cloud: Cloud) -> None:
+    for method in ("GET", "DELETE", "PATCH"):
+        assert (await cloud.client.request(method, "/v2/images/", token=ALICE)).status == 404
+    assert (await cloud.client.get("/v2/", token=None)).status == 200
+
+
 async def test_errors_speak_upstreams_dialect(cloud: Cloud) -> None:
     told = await cloud.client.get("/v2/images/nothing", headers={"Accept": "*/*"})
     assert told.headers["content-type"].startswith("text/html")

@@ -43,7 +43,7 @@ def test_how_the_data_is_cut_does_not_matter(disk: str, disk_format: str, cut: i
     assert verdict(disk_format, data, cut) == verdict(disk_format, data, 1 << 20)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(MAGICS),
     st.binary(max_size=3000),
@@ -54,7 +54,7 @@ def test_hostile_headers_get_a_verdict(magic: bytes, rest: bytes, padding: int, 
     verdict(disk_format, magic + rest + bytes(padding), 65536)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     st.sampled_from(sorted(DISKS)),
     st.lists(st.tuples(st.integers(0, 600), st.integers(0, 255)), max_size=8),

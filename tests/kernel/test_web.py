@@ -263,3 +263,13 @@ async def test_a_stream_ends_when_its_reader_hangs_up() -> None:
 async def test_a_query_string_of_too_many_fields_is_refused(client: TestClient) -> None:
     query = "&".join(f"a{n}=b" for n in range(1001))
     assert (await client.get(f"/things?{query}")).status == 400
+
+
+async def test_a_slash_at_the_end_counts_only_where_the_service_is_strict() -> None:
+    async def status(path: str, *, strict: bool) -> int:
+        app = build_app(ServiceApp("test", ROUTES, NOVA, RULES, fake_identity(), strict_slashes=strict), None)
+        return (await TestClient(app).get(path)).status
+
+    assert [await status("/things/", strict=strict) for strict in (False, True)] == [200, 404]
+    assert [await status("/things", strict=strict) for strict in (False, True)] == [200, 200]
+    assert [await status("/", strict=strict) for strict in (False, True)] == [204, 204]

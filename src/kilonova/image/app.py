@@ -40,6 +40,7 @@ def build(
         dialect=GLANCE,
         policies=Policies(RULES, file=policy_file),
         authenticate=authenticate,
+        strict_slashes=True,
     )
     return Service(
         name="image",

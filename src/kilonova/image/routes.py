@@ -40,6 +40,8 @@ ROUTES = (
     Route("GET", "/", versions.choose_version, None, "Choose a version", public=True, status=300),
     Route("GET", "/versions", versions.list_versions, None, "List versions", public=True),
     Route("GET", "/v2", versions.list_versions, None, "List versions", public=True),
+    Route("GET", "/v2/", versions.list_versions, None, "List versions", public=True),
+    Route("GET", "/versions/", versions.list_versions, None, "List versions", public=True),
     Route("GET", "/v2/images", images.list_images, "get_images", "List images"),
     Route("POST", "/v2/images", images.create_image, "add_image", "Create an image", body=BODY, status=201, answers=IMAGE, checks_target=True),
     Route("GET", "/v2/images/{image_id}", images.show_image, "get_image", "Show an image", answers=IMAGE, checks_target=True),

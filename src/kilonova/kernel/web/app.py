@@ -54,6 +54,7 @@ class ServiceApp:
 
     ``max_body_bytes``: the largest body that is parsed (raw bodies are the handler's own to bound).
     ``extra_request_id_header``: a second name for the request id in answers (Nova's ``x-compute-request-id``).
+    ``strict_slashes``: a path with a slash at its end is another path (Glance).
     ``decorate``: last touch on every answer that was produced, for headers that depend on the request.
     """
 
@@ -68,6 +69,7 @@ class ServiceApp:
     title: str = ""
     server_errors_hint: str = "See the log under request id {request_id}."
     openapi: bool = True
+    strict_slashes: bool = False
 
 
 class InternalError(Error):
@@ -111,7 +113,7 @@ class _Application:
                 raise ValueError(f"{route.method} {route.path}: a route needs a policy unless it is public")
             if route.policy is not None and route.policy not in spec.policies.rules:
                 raise ValueError(f"{route.method} {route.path}: no policy row {route.policy}")
-        self._tree = Tree(routes)
+        self._tree = Tree(routes, strict=spec.strict_slashes)
         self._checks = {
             id(route): _Checks(
                 Checker(route.body, kind="body") if route.body is not None else None,

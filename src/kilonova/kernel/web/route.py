@@ -75,17 +75,21 @@ class _Node:
 
 
 class Tree:
-    """Finds the rows for a path by its segments: fixed words first, then parameters. ``{name:path}`` takes the rest."""
+    """Finds the rows for a path by its segments: fixed words first, then parameters. ``{name:path}`` takes the rest.
 
-    def __init__(self, routes: Iterable[Route]):
+    With ``strict``, a slash at the end counts: ``/things/`` is not ``/things`` (nor a thing without a name).
+    """
+
+    def __init__(self, routes: Iterable[Route], *, strict: bool = False):
         self._root = _Node()
+        self._segments = _strict_segments if strict else _segments
         for route in routes:
             self._add(route)
 
     def _add(self, route: Route) -> None:
         node, names = self._root, []
         rest = False
-        for segment in _segments(route.path):
+        for segment in self._segments(route.path):
             if segment.startswith("{") and segment.endswith(":path}"):
                 names.append(segment[1:-6])
                 rest = True
@@ -109,7 +113,7 @@ class Tree:
 
     def find(self, path: str) -> tuple[Leaf, dict[str, str]] | None:
         """The rows of ``path`` and the values of its parameters, or None."""
-        found = _walk(self._root, _segments(path), 0, [])
+        found = _walk(self._root, self._segments(path), 0, [])
         if found is None:
             return None
         leaf, values = found
@@ -118,6 +122,11 @@ class Tree:
 
 def _segments(path: str) -> list[str]:
     path = path.strip("/")
+    return path.split("/") if path else []
+
+
+def _strict_segments(path: str) -> list[str]:
+    path = path.removeprefix("/")
     return path.split("/") if path else []
 
 
