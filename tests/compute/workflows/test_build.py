@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import msgspec
-from tests.compute.workflows.world import NETWORK, World
 
 from kilonova.compute.model import operations as ops
 from kilonova.compute.model.flavors import FlavorSnapshot
@@ -13,6 +12,7 @@ from kilonova.compute.model.servers import RequestedNetwork, ServerSpec
 from kilonova.compute.store import groups
 from kilonova.compute.virt.driver import Broken
 from kilonova.kernel.ids import new_uuid
+from tests.compute.workflows.world import NETWORK, World
 
 
 async def test_a_server_becomes_active_on_a_host_with_a_port_and_a_claim():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from tests.compute.workflows.world import World
 
 from kilonova.compute.conductor.build import BUILD_SERVER
 from kilonova.compute.conductor.delete import DELETE_SERVER
 from kilonova.compute.model import operations as ops
 from kilonova.kernel.testing.workflows import survive, troubles
+from tests.compute.workflows.world import World
 
 
 @pytest.mark.parametrize("trouble", troubles(BUILD_SERVER, can_be_overtaken=True), ids=str)

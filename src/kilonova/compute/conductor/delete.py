@@ -82,5 +82,5 @@ DELETE_SERVER = Workflow(
         Step("remove", remove_server, event="compute__remove"),
     ),
     on_failure=mark_failed,
-    forward_only=True,
+    no_return="destroy",
 )

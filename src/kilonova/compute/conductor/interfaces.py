@@ -172,4 +172,5 @@ DETACH = Workflow(
         Step("forget", forget_card, event="compute__settle"),
     ),
     on_failure=tell_why,
+    no_return="port",
 )

@@ -68,9 +68,10 @@ class Failure:
 
 @dataclass(slots=True)
 class Work(Generic[P]):
-    """What a step sees. ``parts``: the worker's clients and stores. ``data``: kept from step to step (plain JSON);
-    ``memo``: remembered in this process only. ``fresh``: this step has certainly not run before, so there is nothing
-    to look for; ``last_try``: nobody will try it again.
+    """What a step sees. ``parts``: the worker's clients and stores. ``data``: kept from step to step (plain
+    JSON);
+    ``memo``: remembered in this process only. ``fresh``: this step has certainly not run before, so there
+    is nothing to look for; ``last_try``: nobody will try it again.
     """
 
     parts: P
@@ -105,9 +106,9 @@ Do = Callable[[Work[Any]], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step. ``tries``: how often it is attempted when the other side cannot be reached; ``event``: its name in the
-    history that users see, if it is shown there under another name. ``recorded`` False: that it is done is written
-    down with the next step only (it leaves no trace, or costs nothing to repeat).
+    """One step. ``tries``: how often it is attempted when the other side cannot be reached; ``event``: its
+    name in the history that users see, if it is shown there under another name. ``recorded`` False: that it
+    is done is written down with the next step only (it leaves no trace, or costs nothing to repeat).
     """
 
     name: str
@@ -122,16 +123,21 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """How one kind of operation is carried out. ``on_failure`` and ``on_cancel`` run when all is undone (or when an
-    undo had to be put off): they ask for the last writes with ``work.also``. ``forward_only``: what cannot be undone
-    (a delete): a step that fails is told to the user and tried again later, until it is done.
+    """How one kind of operation is carried out. ``on_failure`` and ``on_cancel`` run when all is undone (or
+    when an undo had to be put off): they ask for the last writes with ``work.also``. ``no_return``: from
+    this step on nothing can be undone (a delete): a step that fails is told to the user and tried again
+    later, until it is done.
     """
 
     kind: str
     steps: tuple[Step, ...]
     on_failure: Do | None = None
     on_cancel: Do | None = None
-    forward_only: bool = False
+    no_return: str | None = None
+
+    def goes_on(self, index: int) -> bool:
+        """Whether a failing step ``index`` is tried again later instead of undone."""
+        return self.no_return is not None and index >= self.index(self.no_return)
 
     def index(self, name: str) -> int:
         """The position of a step. Raises KeyError."""
@@ -215,7 +221,7 @@ class _Run:
                     failure.code,
                     failure.message,
                 )
-                if self.workflow.forward_only:
+                if self.workflow.goes_on(index):
                     await self._put_off(step, error)
                     return
                 if await self.back_out(index, 0, FAILED, fault=msgspec.to_builtins(failure)):
@@ -224,7 +230,7 @@ class _Run:
 
     def _refuse_when_hopeless(self) -> None:
         operation = self.lease.operation
-        if self.workflow.forward_only:
+        if self.workflow.goes_on(operation.step):
             return
         if operation.deadline is not None and self.lease.journal.clock.now() > operation.deadline:
             raise TimedOut(f"the operation did not end by {operation.deadline:%Y-%m-%d %H:%M:%S} UTC")

@@ -139,9 +139,10 @@ def break_step(workflow: Workflow, trouble: Trouble, world: World) -> Workflow:
     index = workflow.index(trouble.step)
     step, how = steps[index], trouble.how
     if how == FAILS_BEFORE:
-        steps[index] = replace(step, do=_failing(workflow, _raise(Broken("made to fail")), step.do))
+        steps[index] = replace(step, do=_failing(workflow, index, _raise(Broken("made to fail")), step.do))
     elif how == FAILS_AFTER:
-        steps[index] = replace(step, do=_failing(workflow, _then_raise(step.do, Broken("made to fail")), step.do))
+        fails = _then_raise(step.do, Broken("made to fail"))
+        steps[index] = replace(step, do=_failing(workflow, index, fails, step.do))
     elif how == REPEATS:
         steps[index] = replace(step, do=_twice(step.do))
     elif how == CRASHES_BEFORE:
@@ -171,9 +172,9 @@ def break_step(workflow: Workflow, trouble: Trouble, world: World) -> Workflow:
     return replace(workflow, steps=tuple(steps))
 
 
-def _failing(workflow: Workflow, fails: Do, works: Do) -> Do:
+def _failing(workflow: Workflow, index: int, fails: Do, works: Do) -> Do:
     """What only goes forward must work in the end, so it fails for some time only."""
-    return _times(3, fails, works) if workflow.forward_only else fails
+    return _times(3, fails, works) if workflow.goes_on(index) else fails
 
 
 def _raise(error: BaseException) -> Do:
