@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, inspect, select
-from tests.identity.make import ADMIN_PASSWORD, Cloud
 
 from kilonova.identity.app import MIGRATIONS
 from kilonova.identity.bootstrap import Wanted, bootstrap, catalog_at
@@ -19,6 +18,7 @@ from kilonova.kernel.config import load
 from kilonova.kernel.db import Database, upgrade
 from kilonova.kernel.db.schema import head
 from kilonova.kernel.testing import FakeClock
+from tests.identity.make import ADMIN_PASSWORD, Cloud
 
 
 async def test_bootstrapping_again_changes_nothing(here: Cloud) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.identity.make import Cloud
-
 from kilonova.kernel.testing import Answer
+from tests.identity.make import Cloud
 
 
 async def _program(here: Cloud, token: str, user_id: str, *, expect: int = 201, **members: Any) -> dict[str, Any]:
@@ -119,7 +118,7 @@ async def test_a_token_with_access_rules_is_shown_only_to_who_can_keep_them(here
     assert {r["id"] for r in again["access_rules"]} == {rules[0]["id"]}
     path = f"/v3/users/{user_id}/access_rules"
     assert len((await here.api.get(path, token=token)).json["access_rules"]) == 1
-    assert (await here.api.delete(f"{path}/{rules[0]['id']}", token=token)).status == 409
+    assert (await here.api.delete(f"{path}/{rules[0]['id']}", token=token)).status == 403
     for one in (made, again):
         await here.api.delete(f"/v3/users/{user_id}/application_credentials/{one['id']}", token=token)
     assert (await here.api.delete(f"{path}/{rules[0]['id']}", token=token)).status == 204
@@ -214,7 +213,6 @@ async def test_credentials_belong_to_their_user(here: Cloud) -> None:
         ({"user_id": bob}, 400),
         ({"project_id": "0" * 32}, 400),
         ({"type": "cert"}, 400),
-        ({"blob": '{"access": "other", "secret": "s"}'}, 403),
         ({"blob": '{"access": "a", "secret": "s", "trust_id": "t"}'}, 403),
         ({"blob": "not json"}, 400),
         ({"blob": '{"access": "a", "secret": "new"}'}, 200),
@@ -223,6 +221,27 @@ async def test_credentials_belong_to_their_user(here: Cloud) -> None:
         assert answer.status == status, change
     assert (await here.api.get(one, token=token)).json["credential"]["blob"] == '{"access": "a", "secret": "new"}'
     assert (await here.api.delete(one, token=token)).status == 204
+
+
+async def test_access_keys_are_the_users_own_and_bound_to_a_project(here: Cloud) -> None:
+    ann, project_id, token = await here.member()
+    _bob, other, bobs = await here.member("bob", "shop")
+    path = f"/v3/users/{ann}/credentials/OS-EC2"
+    made = await here.api.post(path, token=token, json={"tenant_id": project_id})
+    assert made.status == 201
+    key = made.json["credential"]
+    one = f"{path}/{key['access']}"
+    assert (await here.api.get(one, token=token)).json["credential"] == key
+    assert [k["access"] for k in (await here.api.get(path, token=token)).json["credentials"]] == [key["access"]]
+    assert (await here.api.post(path, token=token, json={"tenant_id": other})).status == 403
+    for method, where in (("GET", one), ("GET", path), ("DELETE", one)):
+        assert (await here.api.request(method, where, token=bobs)).status == 403
+    program = await _program(here, token, ann)
+    restricted = (await _log_in(here, program)).headers["x-subject-token"]
+    for method, body in (("POST", {"tenant_id": project_id}), ("GET", None)):
+        assert (await here.api.request(method, path, token=restricted, json=body)).status == 403
+    assert (await here.api.delete(one, token=token)).status == 204
+    assert (await here.api.get(one, token=token)).status == 404
 
 
 async def test_there_is_no_unauthenticated_way_around(here: Cloud) -> None:

@@ -7,11 +7,11 @@ import json
 from typing import Any
 
 import pytest
-from tests.identity.make import Cloud
 
 from kilonova.identity.policies import RULES
 from kilonova.identity.routes import ROUTES
 from kilonova.kernel.web import Route
+from tests.identity.make import Cloud
 
 _ODD: tuple[Any, ...] = (
     None, 5, -1, 2**70, True, "", " ", "x" * 300, "\x00", "\ud83d", "😀", [], [None], {}, {"a": []},
@@ -168,6 +168,8 @@ async def test_a_member_may_do_nothing_to_what_is_not_theirs(here: Cloud) -> Non
             inner = route.body["properties"][word]  # type: ignore[call-overload, index]
             if inner.get("type") == "array":
                 body = {word: ["x"]}
+            elif inner.get("type") == "string":
+                body = {word: "x"}
             else:
                 body = {word: _good(inner.get("properties", {})) or {"x": 1}}
         answer = await here.api.request(route.method, path, token=stranger, json=body)

@@ -17,9 +17,9 @@ from typing import Any
 import openstack
 import pytest
 import uvicorn
-from tests.identity.make import ADMIN_PASSWORD, Cloud, cloud
 
 from kilonova.kernel.testing import FakeClock
+from tests.identity.make import ADMIN_PASSWORD, Cloud, cloud
 
 _RUN = """
 import io, json, os, sys

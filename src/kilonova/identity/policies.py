@@ -159,6 +159,16 @@ RULES: tuple[Rule, ...] = (
     *_noun("region", "regions", "/regions", "", ADMIN),
     *_noun("credential", "credentials", "/credentials", f"{ADMIN_OR_SYSTEM_READER} or {CREDENTIAL_OWNER}",
            f"{ADMIN} or {CREDENTIAL_OWNER}"),
+    *(
+        _row(f"ec2_{name}", check, summary, f"{method} /users/{{user_id}}/credentials/OS-EC2{item}")
+        for name, check, summary, method, item in (
+            ("get_credential", f"{ADMIN_OR_SYSTEM_READER} or {CREDENTIAL_OWNER}", "Show one.", "GET",
+             "/{credential_id}"),
+            ("list_credentials", f"{ADMIN_OR_SYSTEM_READER} or {OWNER}", "List them.", "GET", ""),
+            ("create_credential", ADMIN_OR_OWNER, "Make an access key.", "POST", ""),
+            ("delete_credential", f"{ADMIN} or {CREDENTIAL_OWNER}", "Delete one.", "DELETE", "/{credential_id}"),
+        )
+    ),
     _row("get_application_credential", SYSTEM_READER_OR_OWNER, "Show an application credential.",
          "GET /users/{user_id}/application_credentials/{application_credential_id}"),
     _row("list_application_credentials", SYSTEM_READER_OR_OWNER, "List application credentials.",

@@ -10,6 +10,7 @@ from kilonova.identity.api import (
     catalog,
     credentials,
     domains,
+    ec2,
     grants,
     groups,
     limits,
@@ -67,6 +68,7 @@ def _grant_rows() -> Iterator[Route]:
 
 
 _APP = "/users/{user_id}/application_credentials"
+_EC2 = "/users/{user_id}/credentials/OS-EC2"
 _RULES = "/users/{user_id}/access_rules"
 _TRUSTS = "/OS-TRUST/trusts"
 _IMPLIES = "/roles/{prior_role_id}/implies"
@@ -201,6 +203,10 @@ ROUTES: tuple[Route, ...] = (
          body=schemas.CREDENTIAL_CHANGE),
     _row("DELETE", "/credentials/{credential_id}", credentials.delete_credential, "delete_credential", "Delete one",
          status=204),
+    _row("GET", _EC2, ec2.list_keys, "ec2_list_credentials", "List access keys"),
+    _row("POST", _EC2, ec2.create_key, "ec2_create_credential", "Make an access key", body=schemas.EC2_NEW, status=201),
+    _row("GET", _EC2 + "/{credential_id}", ec2.show_key, "ec2_get_credential", "Show an access key"),
+    _row("DELETE", _EC2 + "/{credential_id}", ec2.delete_key, "ec2_delete_credential", "Delete one", status=204),
     # limits
     _plain("GET", "/registered_limits", limits.list_registered, "list_registered_limits", "List registered limits",
            query=_query("service_id", "region_id", "resource_name")),

@@ -8,7 +8,7 @@ from typing import Any
 
 from kilonova.identity.api.listing import Ask, collection, filters, url, window
 from kilonova.identity.api.targets import caller, refuse_restricted
-from kilonova.identity.errors import InUse, NoSuch, NotAllowedHere, Taken, UnknownReference
+from kilonova.identity.errors import NoSuch, NotAllowedHere, Taken, UnknownReference
 from kilonova.identity.model.nouns import AccessRule, ApplicationCredential, Role
 from kilonova.identity.model.token_document import Subject
 from kilonova.identity.store import delegation, roles
@@ -45,7 +45,11 @@ async def _body(
         "links": {"self": url(request, f"/users/{one.user_id}/application_credentials/{one.id}")},
     }
     if one.access_rule_ids:
-        found["access_rules"] = [_rule(request, rules[i]) for i in one.access_rule_ids if i in rules]
+        found["access_rules"] = [
+            {"id": r.id, "service": r.service, "path": r.path, "method": r.method}
+            for r in (rules.get(i) for i in one.access_rule_ids)
+            if r is not None
+        ]
     if secret is not None:
         found["secret"] = secret
     return found
@@ -146,7 +150,7 @@ async def delete_access_rule(request: Ask) -> Response:
         rule = await _access_rule(request, tx, user_id)
         used = await APPLICATION_CREDENTIALS.matching(tx, user_id=user_id)
         if any(rule.id in one.access_rule_ids for one in used):
-            raise InUse(what="access rule", id=rule.id, why="an application credential has it.")
+            raise NotAllowedHere(why=f"The access rule {rule.id} is used by an application credential.")
         await ACCESS_RULES.remove(tx, rule.id)
     return no_content()
 

@@ -31,22 +31,29 @@ _KNOWN = ("type", "blob", "user_id", "project_id")
 _FIXED = ("trust_id", "app_cred_id", "access_token_id", "access_id")
 
 
-def _seal(service: IdentityService, blob: str) -> str:
+def seal_blob(service: IdentityService, blob: str) -> str:
+    """Encrypted as it is stored."""
     return service.secrets.fernet().encrypt(blob.encode()).decode()
 
 
-def _open(service: IdentityService, sealed: str) -> str:
+def open_blob(service: IdentityService, sealed: str) -> str:
+    """What was sealed. Raises ServiceUnavailable when its key is gone."""
     try:
         return service.secrets.fernet().decrypt(sealed.encode()).decode()
     except InvalidToken:
         raise ServiceUnavailable("The key that encrypted this credential is not in the repository.") from None
 
 
+def credential_id(access: str) -> str:
+    """The id of an ec2 credential follows from its access."""
+    return hashlib.sha256(access.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _body(request: Ask, one: Credential) -> dict[str, Any]:
     found = {
         "id": one.id,
         "type": one.type,
-        "blob": _open(request.service, one.blob),
+        "blob": open_blob(request.service, one.blob),
         "user_id": one.user_id,
         "project_id": one.project_id,
     }
@@ -87,9 +94,9 @@ async def create_credential(request: Ask) -> Response:
         if held.subject.application_credential is not None:
             content["app_cred_id"] = held.subject.application_credential.id
         blob = msgspec.json.encode(content).decode()
-        identifier = hashlib.sha256(content["access"].encode()).hexdigest()
+        identifier = credential_id(content["access"])
     one = Credential(
-        identifier, user_id, own.get("project_id"), own["type"], _seal(request.service, blob), extra
+        identifier, user_id, own.get("project_id"), own["type"], seal_blob(request.service, blob), extra
     )
     request.allow(target(credential=one))
     async with request.service.write() as tx:
@@ -120,8 +127,8 @@ async def update_credential(request: Ask) -> Response:
             raise CannotChange(what="credential", member="type")
         if "blob" in own:
             if kind == "ec2":
-                _same_origin(_ec2(_open(request.service, one.blob)), _ec2(own["blob"]))
-            own["blob"] = _seal(request.service, own["blob"])
+                _same_origin(_ec2(open_blob(request.service, one.blob)), _ec2(own["blob"]))
+            own["blob"] = seal_blob(request.service, own["blob"])
         await CREDENTIALS.change(tx, one.id, {**own, "extra": merged(one.extra, extra)})
         after = await _credential(request, tx)
     return answer({"credential": _body(request, after)})
@@ -146,8 +153,8 @@ def _ec2(blob: str) -> dict[str, Any]:
 
 
 def _same_origin(old: dict[str, Any], new: dict[str, Any]) -> None:
-    for member in (*_FIXED, "access"):
-        if old.get(member) != new.get(member, old.get(member) if member == "access" else None):
+    for member in _FIXED:
+        if old.get(member) != new.get(member):
             raise NotAllowedHere(why=f"{member} of an ec2 credential stays as it was made.")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from kilonova.identity.api import users as user_api
 from kilonova.identity.api.listing import Ask, collection, filters, merged, split, url, window
 from kilonova.identity.api.targets import allow_or_missing, target
-from kilonova.identity.errors import CannotChange, NoSuch, Taken, UnknownReference
+from kilonova.identity.errors import CannotChange, NoSuch, Taken
 from kilonova.identity.model.nouns import Group, User
 from kilonova.identity.store import people, projects
 from kilonova.identity.store.people import GROUPS, USERS
@@ -52,7 +52,7 @@ async def create_group(request: Ask) -> Response:
     request.allow(target(group=group))
     async with request.service.write() as tx:
         if await projects.get_domain(tx, group.domain_id) is None:
-            raise UnknownReference(what="domain", id=group.domain_id)
+            raise NoSuch(what="domain", id=group.domain_id)
         try:
             await GROUPS.add(tx, group)
         except Duplicate:

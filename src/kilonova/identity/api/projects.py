@@ -209,8 +209,8 @@ async def change(
 async def delete_project(request: Ask) -> Response:
     async with request.service.write() as tx:
         project = await _project(request, tx)
-        if project.is_domain:
-            raise Forbidden("This is a domain; delete it as one.")
+        if project.is_domain and (project.enabled or project.id == request.service.settings.default_domain_id):
+            raise Forbidden("This is a domain; disable it before deleting it. The default domain stays.")
         if project.is_immutable:
             raise Immutable(what="project", id=project.id)
         if await projects.children(tx, [project.id]):

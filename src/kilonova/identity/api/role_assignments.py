@@ -125,7 +125,10 @@ async def _effective(tx: Transaction, asked: Asked) -> list[Effective]:
     }
     places = await _projects_asked(tx, asked)
     worked = expand(granted, members=who, below=under, implications=await roles.implications(tx))
-    return [one for one in worked if _is_asked(one.assignment, asked, places)]
+    found = [one for one in worked if _is_asked(one.assignment, asked, places)]
+    known = await ROLES.many(tx, [one.assignment.role_id for one in found])
+    # Roles of a domain count for what they imply, not by themselves.
+    return [one for one in found if known[one.assignment.role_id].domain_id is None]
 
 
 def _is_asked(one: Assignment, asked: Asked, places: list[str]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from kilonova.identity.api.listing import Ask, collection, filters, merged, split, url, window
 from kilonova.identity.api.targets import target
-from kilonova.identity.errors import CannotChange, Immutable, NoSuch, NotAllowedHere, Taken, UnknownReference
+from kilonova.identity.errors import CannotChange, Immutable, NoSuch, NotAllowedHere, Taken
 from kilonova.identity.model.nouns import Role
 from kilonova.identity.model.roles import reaches
 from kilonova.identity.store import projects, roles
@@ -67,7 +67,7 @@ async def create_role(request: Ask) -> Response:
     _allow(request, "create", role)
     async with request.service.write() as tx:
         if role.domain_id is not None and await projects.get_domain(tx, role.domain_id) is None:
-            raise UnknownReference(what="domain", id=role.domain_id)
+            raise NoSuch(what="domain", id=role.domain_id)
         try:
             await ROLES.add(tx, role)
         except Duplicate:
@@ -141,8 +141,8 @@ async def create_implication(request: Ask) -> Response:
         implied = await _named(tx, request.params["implied_role_id"])
         if implied.name == "admin" and implied.domain_id is None:
             raise NotAllowedHere(why="The role admin may not be implied by another one.")
-        if implied.domain_id is not None and implied.domain_id != prior.domain_id:
-            raise NotAllowedHere(why="A role of a domain can be implied by roles of that domain only.")
+        if implied.domain_id is not None and prior.domain_id is None:
+            raise NotAllowedHere(why="A global role cannot imply a role of a domain.")
         if reaches(implied.id, prior.id, await roles.implications(tx)):
             raise NotAllowedHere(why="That would make a circle of implications.")
         try:

@@ -173,6 +173,7 @@ _CREDENTIAL: Schema = {
 }
 CREDENTIAL_NEW = wrapped("credential", _CREDENTIAL, ("type", "blob"))
 CREDENTIAL_CHANGE = wrapped("credential", _CREDENTIAL)
+EC2_NEW: Schema = {"type": "object", "properties": {"tenant_id": ID}, "required": ["tenant_id"]}
 _ROLES: Schema = {
     "type": "array",
     "items": {

@@ -6,7 +6,7 @@ from typing import Any
 
 from kilonova.identity.api import roles as role_api
 from kilonova.identity.api.listing import Ask, collection, filters, split, url, window
-from kilonova.identity.api.targets import allow_or_missing, caller, refuse_restricted
+from kilonova.identity.api.targets import caller, refuse_restricted, target
 from kilonova.identity.errors import NoSuch, NotAllowedHere, UnknownReference
 from kilonova.identity.model.nouns import Role, Trust
 from kilonova.identity.model.token_document import Subject
@@ -159,6 +159,7 @@ async def _trust(request: Ask, tx: Transaction) -> Trust:
     one = await TRUSTS.get(tx, trust_id)
     if one is not None and one.expires_at is not None and one.expires_at <= request.service.clock.now():
         one = None
-    allow_or_missing(request, "trust", trust_id, one)
-    assert one is not None
+    if one is None:  # upstream tells anybody that an id names no trust
+        raise NoSuch(what="trust", id=trust_id)
+    request.allow(target(trust=one))
     return one

@@ -9,7 +9,7 @@ from kilonova.identity.api import groups as group_api
 from kilonova.identity.api import projects as project_api
 from kilonova.identity.api.listing import Ask, collection, filters, merged, split, url, window
 from kilonova.identity.api.targets import allow_or_missing, target
-from kilonova.identity.errors import CannotChange, NotAuthenticated, Taken, UnknownReference, WeakPassword
+from kilonova.identity.errors import CannotChange, NoSuch, NotAuthenticated, Taken, WeakPassword
 from kilonova.identity.model.nouns import User
 from kilonova.identity.model.passwords import check_strength, expiry
 from kilonova.identity.passwords import prove
@@ -81,7 +81,7 @@ async def create_user(request: Ask) -> Response:
     expires_at = expiry(user.created_at, service.settings, user.options)
     async with service.write() as tx:
         if await projects.get_domain(tx, user.domain_id) is None:
-            raise UnknownReference(what="domain", id=user.domain_id)
+            raise NoSuch(what="domain", id=user.domain_id)
         await _check_default_project(tx, user.default_project_id)
         try:
             await USERS.add(tx, user)
