@@ -407,3 +407,32 @@ async def test_ports_go_down_when_unplugged(world: World) -> None:
         while (await world.driver.ports_up())["g1"]:
             await asyncio.sleep(0.01)
     assert not world.up["g1"].is_set()
+
+
+async def test_a_second_host_joins_by_the_databases_of_the_first(place: tuple[Path, str], tmp_path: Path) -> None:
+    other = f"{place[1]}-b"
+    try:
+        async with world_in(*place, encap_ip="127.0.0.1") as first:
+            own = first.engine.connections
+            more = {"northbound": own.northbound, "southbound": own.southbound, "bridge_mappings": {}}
+            second = Engine(EngineSettings(tmp_path, "host-2", netns=other, encap_ip="127.0.0.2", **more))
+            await second.start()
+            assert {state.name for state in second.states()} == {"ovsdb-server", "ovs-vswitchd", "ovn-controller"}
+            async with asyncio.timeout(10):
+                while {one.host: one.gateway for one in await first.driver.agents()} != {
+                    "host-1": True, "host-2": False,
+                }:  # fmt: skip
+                    await asyncio.sleep(0.01)
+            await first.put(*SHARED)
+            port = make.port("g9", ip="10.0.0.19", security_groups=("sg-1",), host="host-2")
+            await first.put(port)
+            await Guest(second, port).plug()
+            async with asyncio.timeout(10):
+                await first.up_event("g9").wait()
+            await second.teardown()
+            async with asyncio.timeout(10):
+                while "host-2" in {one.host for one in await first.driver.agents()}:
+                    await asyncio.sleep(0.01)
+    finally:
+        await Engine(EngineSettings(tmp_path, "host-2", netns=other)).teardown()
+        await Engine(EngineSettings(place[0], "host-1", netns=place[1])).teardown()

@@ -38,6 +38,7 @@ LOG = logging.getLogger(__name__)
 INTEGRATION_BRIDGE = "br-int"
 OUTSIDE_LINK, OUTSIDE_PEER = "outside0", "public0"
 TUNNEL_OVERHEAD = 58
+SIGN_OFF_S = 3.0
 
 
 class EngineFailed(OSError):
@@ -142,10 +143,13 @@ class Engine:
         """End the daemons and remove namespaces, bridges and links; the databases stay. May be repeated."""
         if not self.settings.netns:
             await self._remove_bridges()
+        await self._supervisor.aclose()
+        running = {one.name: one for one in running_in(self.paths.run)}
+        if "ovn-controller" in running:
+            await self._sign_off(running["ovn-controller"].pid)
         for name in reversed(daemons.NAMES):
-            await self._supervisor.stop(name)
-        for one in running_in(self.paths.run):
-            await stop_process(one)
+            if name in running:
+                await stop_process(running[name])
         for name in self._noted_namespaces():
             await asyncio.to_thread(_empty_and_remove, name)
         self._namespace_file.unlink(missing_ok=True)
@@ -277,6 +281,17 @@ class Engine:
         namespaces.run_in(settings.netns, here)
         namespaces.run_in(settings.outside_netns, there)
 
+    async def _sign_off(self, pid: int) -> None:
+        """Told to exit, the controller takes its host out of the southbound database; a signal would leave it in."""
+        with contextlib.suppress(OvsdbError, TimeoutError):
+            control = await Client.connect(f"unix:{self.paths.run}/ovn-controller.{pid}.ctl")
+            try:
+                async with asyncio.timeout(SIGN_OFF_S):
+                    await control.call("exit", [])
+                    await control.closed.wait()  # it answers first and signs off then
+            finally:
+                await control.aclose()
+
     async def _remove_bridges(self) -> None:
         """Only needed in the machine's own namespace: with a namespace of ours everything goes with it."""
         with contextlib.suppress(OvsdbError):
@@ -304,16 +319,19 @@ def _empty_and_remove(name: str) -> None:
 
 
 def _make_or_convert(database: DatabaseFile) -> None:
-    """Blocking. The server must not run."""
+    """Blocking. The server must not run. A database that was half made when we died is made again."""
     if not database.file.exists():
-        _tool("create", database)
-    elif _tool("needs-conversion", database).strip() == "yes":
+        beside = database.file.with_suffix(".new")
+        beside.unlink(missing_ok=True)
+        _tool("create", beside, database.schema)
+        beside.replace(database.file)
+    elif _tool("needs-conversion", database.file, database.schema).strip() == "yes":
         LOG.info("converting %s to schema %s", database.file, database.version())
-        _tool("convert", database)
+        _tool("convert", database.file, database.schema)
 
 
-def _tool(verb: str, database: DatabaseFile) -> str:
-    command = ["ovsdb-tool", verb, str(database.file), str(database.schema)]
+def _tool(verb: str, file: Path, schema: Path) -> str:
+    command = ["ovsdb-tool", verb, str(file), str(schema)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     if done.returncode:
         raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")

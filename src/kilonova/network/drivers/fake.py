@@ -85,11 +85,17 @@ class FakeDriver:
     async def bind_port(self, port: PortSpec, host: str) -> Binding:
         if self.hosts is not None and host not in self.hosts:
             raise NotAble(f"no agent carries ports on host {host}")
+        network = self.objects.get((Kind.NETWORK, port.network_id))
         details: dict[str, object] = {
             "port_filter": True,
             "connectivity": "l2",
             "bound_drivers": {"0": "fake"},
+            "bridge_name": "br-int",
+            "datapath_type": "netdev",
+            "vnet_hdr": True,
         }
+        if isinstance(network, NetworkSpec):
+            details["mtu"] = network.mtu
         return Binding("ovs", details)
 
     def on_port_event(self, listener: PortListener) -> None:
