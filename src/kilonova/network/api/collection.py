@@ -371,7 +371,8 @@ async def _changeable(
     """The row to change, after the rules and If-Match were asked. Who may not even see it gets not-found."""
     row = await visible_row(change.tx, request, resource, request.params["id"])
     wire = {**resource.view(row, await resource.related(change.tx, [row], change.settings)), **resource.facts(row)}
-    target = {**wire, **raw, "project_id": row.project_id, "tenant_id": row.project_id}
+    owner = wire.get("project_id")
+    target = {**wire, **raw, "project_id": owner, "tenant_id": owner}
     try:
         authorize(request, f"{verb}_{resource.name}", wire if verb == "delete" else target)
         authorize_attributes(request, verb, resource, raw, target)
@@ -391,8 +392,9 @@ def check_revision(request: Request[Network], row: Row[Any]) -> None:
     name, _, number = said.partition("=")
     if name.strip() != "revision_number" or not number.strip().isdecimal():
         raise errors.HTTPBadRequest(reason=f"If-Match {said!r} is not revision_number=N")
-    if int(number) != row.revision_number:
-        raise errors.RevisionNumberConstraintFailed(expected=int(number), current=row.revision_number)
+    current = getattr(row, "revision_number", None)
+    if int(number) != current:
+        raise errors.RevisionNumberConstraintFailed(expected=int(number), current=current)
 
 
 async def update(request: Request[Network], resource: Resource) -> Response:

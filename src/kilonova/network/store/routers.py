@@ -46,7 +46,7 @@ FLOATING_IPS = Listing(
 
 
 async def legs(tx: Transaction, router_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
-    """For each router the addresses of its interface ports: port_id, network_id, mac, subnet_id, ip_address, cidr ..."""
+    """For each router the addresses of its legs, with what their ports, subnets and networks say."""
     found: dict[str, list[Row[Any]]] = {}
     statement = (
         select(

@@ -22,6 +22,7 @@ from kilonova.network.drivers.driver import (
     NetworkDriver,
     Put,
     Spec,
+    kind_of,
 )
 from kilonova.network.store import needs, wanted
 from kilonova.network.store.needs import Key
@@ -94,8 +95,9 @@ class Realiser:
             if len(seen) == 1:
                 await self._note_failure(seen, error)
                 return
-            for key, number in seen.items():
-                await self._tell_alone(key, number, specs.get(key))
+            for change in changes_for(seen, specs):
+                key = (kind_of(change.spec), change.spec.id) if isinstance(change, Put) else (change.kind, change.id)
+                await self._tell_alone(key, seen[key], specs.get(key))
             return
         except (DriverError, TimeoutError) as error:
             await self._note_failure(seen, error)

@@ -43,7 +43,9 @@ async def find_differences(service: Network) -> Sequence[Finding]:
     async with service.db.read() as tx:
         keys = await wanted.all_keys(tx)
         specs = await wanted.specs(tx, keys, service.settings.dns_domain)
-        pending = {(Kind(row.kind), row.object_id) for row in await needs.pending(tx, 100_000)}
+        left = await needs.pending(tx, 100_000)
+    met = service.realiser.met
+    pending = {key for row in left if met.get(key := (Kind(row.kind), row.object_id)) != row.wanted}
     try:
         found = await service.driver.differences(specs.values())
     except DriverError as error:
