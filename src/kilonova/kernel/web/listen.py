@@ -17,7 +17,8 @@ async def serve_socket(
     """Serve `app` from now on; close the answer to end. More connections than `most_connections` get a 503."""
     config = uvicorn.Config(
         app, http="httptools", ws="websockets-sansio" if websockets else "none", lifespan="off",
-        access_log=False, log_config=None, server_header=False, timeout_keep_alive=15, limit_concurrency=most_connections,
+        access_log=False, log_config=None, server_header=False, timeout_keep_alive=15,
+        limit_concurrency=most_connections,
     )  # fmt: skip
     config.load()
     state = ServerState()
