@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from tests.image.make import Cloud
 from tests.image.make import cloud as make_cloud
 

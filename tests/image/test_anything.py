@@ -12,12 +12,12 @@ from urllib.parse import quote, urlencode
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.image.make import ALICE, PATCH, Cloud
-from tests.image.make import cloud as make_cloud
 
 from kilonova.image.api.attributes import WRITABLE
 from kilonova.image.api.fields import READ_ONLY, RESERVED
 from kilonova.image.model.listing import FILTERS, PAGING
+from tests.image.make import ALICE, PATCH, Cloud
+from tests.image.make import cloud as make_cloud
 
 _NAMES = st.one_of(st.sampled_from(sorted({*WRITABLE, *READ_ONLY, *RESERVED, "id"})), st.text(max_size=20))
 _LEAF = st.one_of(

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.image.make import ALICE, BOB, OCTETS, Cloud, compressed, gpt, iso, qcow2, vmdk
-from tests.image.make import cloud as make_cloud
 
 from kilonova.image.drivers import files
 from kilonova.image.janitor import (
@@ -23,6 +21,8 @@ from kilonova.image.janitor import (
 )
 from kilonova.kernel.http.client import Client
 from kilonova.kernel.http.loopback import Loopback
+from tests.image.make import ALICE, BOB, OCTETS, Cloud, compressed, gpt, iso, qcow2, vmdk
+from tests.image.make import cloud as make_cloud
 
 
 async def test_uploaded_data_makes_an_image_active(cloud: Cloud) -> None:
@@ -397,6 +397,17 @@ async def test_data_may_be_staged_and_imported(cloud: Cloud) -> None:
     assert (await cloud.client.post(f"{path}/import", json=method, token=BOB)).status == 404
     assert (await cloud.client.post(f"{path}/import", json=method, token=ALICE)).status == 202
     assert (await cloud.show(image["id"])).json["status"] == "active"
+    (task,) = (await cloud.client.get(f"{path}/tasks", token=ALICE)).json["tasks"]
+    assert (task["status"], task["type"], task["image_id"]) == ("success", "api_image_import", image["id"])
+    assert task["input"]["import_req"] == method
+    assert (await cloud.client.get(f"{path}/tasks", token=BOB)).status == 404
+    assert (await cloud.client.get("/v2/tasks", token=ALICE)).status == 403
+    page = (await cloud.client.get("/v2/tasks?limit=1", token="admin")).json
+    assert [one["id"] for one in page["tasks"]] == [task["id"]]
+    assert (await cloud.client.get(page["next"], token="admin")).json["tasks"] == []
+    assert (await cloud.client.get(f"/v2/tasks/{task['id']}", token="admin")).json == task
+    assert (await cloud.client.get("/v2/tasks/nothing", token="admin")).status == 404
+    assert (await cloud.client.get("/v2/tasks?marker=nothing", token="admin")).status == 400
     assert (await cloud.client.get(f"{path}/file", token=ALICE)).body == qcow2()
     assert (await cloud.client.delete(f"/v2/stores/file/{image['id']}", token=ALICE)).status == 403
     assert (await cloud.client.delete(f"/v2/stores/moon/{image['id']}", token=ALICE)).status == 404

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.image.make import ALICE, BOB, PATCH, READER, Cloud
-from tests.image.make import cloud as make_cloud
 
 from kilonova.kernel.ids import new_uuid
+from tests.image.make import ALICE, BOB, PATCH, READER, Cloud
+from tests.image.make import cloud as make_cloud
 
 
 async def test_a_new_image_is_queued_and_belongs_to_its_maker(cloud: Cloud) -> None:
@@ -295,7 +295,7 @@ async def test_clients_find_their_way(cloud: Cloud) -> None:
     first = root.json["versions"][0]
     assert (first["id"], first["status"]) == ("v2.15", "CURRENT")
     assert first["links"][0]["href"] == "http://cloud.test/v2/"
-    for name in ("image", "images", "member", "members"):
+    for name in ("image", "images", "member", "members", "task", "tasks"):
         assert (await cloud.client.get(f"/v2/schemas/{name}", token=ALICE)).json["name"] == name
     image = (await cloud.client.get("/v2/schemas/image", token=ALICE)).json
     assert image["properties"]["disk_format"]["enum"][0] is None

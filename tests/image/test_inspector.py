@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.image.make import gpt, iso, qcow2, vmdk
 
 from kilonova.image.config import DISK_FORMATS
 from kilonova.image.drivers.inspector import Findings, Inspector, Unfit
+from tests.image.make import gpt, iso, qcow2, vmdk
 
 DISKS = {
     "qcow2": qcow2(),

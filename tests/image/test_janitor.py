@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from tests.image.make import Cloud
 
 from kilonova.image.janitor import (
     SILENT_AFTER_S,
     delete_orphan,
     end_upload,
+    find_expired_tasks,
     find_orphan_blobs,
     find_silent_uploads,
+    forget_tasks,
 )
 from kilonova.image.store import images
 from kilonova.image.workflows import uploading
+from tests.image.make import ALICE, OCTETS, Cloud, qcow2
 
 
 async def killed_upload(cloud: Cloud) -> str:
@@ -39,6 +41,19 @@ async def test_an_upload_that_died_gives_its_image_back(cloud: Cloud) -> None:
     assert (await cloud.show(image_id)).json["status"] == "queued"
     assert cloud.files() == []
     assert (await cloud.upload(image_id, b"again")).status == 204
+
+
+async def test_records_of_imports_are_kept_for_two_days(cloud: Cloud) -> None:
+    image = await cloud.image(disk_format="qcow2")
+    path = f"/v2/images/{image['id']}"
+    assert (await cloud.client.put(f"{path}/stage", content=qcow2(), headers=OCTETS, token=ALICE)).status == 204
+    method = {"method": {"name": "glance-direct"}}
+    assert (await cloud.client.post(f"{path}/import", json=method, token=ALICE)).status == 202
+    assert await find_expired_tasks(cloud.parts) == []
+    await cloud.clock.advance(49 * 3600)
+    for finding in await find_expired_tasks(cloud.parts):
+        await forget_tasks(cloud.parts, finding)
+    assert (await cloud.client.get(f"{path}/tasks", token=ALICE)).json["tasks"] == []
 
 
 async def test_blobs_of_nobody_go_and_those_of_images_stay(cloud: Cloud) -> None:

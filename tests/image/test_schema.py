@@ -14,7 +14,7 @@ from kilonova.kernel.db import upgrade
 def test_the_migrations_make_the_tables(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/image.sqlite"
     assert upgrade(url, MIGRATIONS) is None
-    assert upgrade(url, MIGRATIONS) == "0001"
+    assert upgrade(url, MIGRATIONS) == "0002"
     made = inspect(create_engine(url))
     for table in metadata.tables.values():
         columns = {c["name"]: (str(c["type"]), c["nullable"]) for c in made.get_columns(table.name)}

@@ -13,9 +13,9 @@ import openstack
 import pytest
 import uvicorn
 from openstack import exceptions
-from tests.image.make import ALICE, Cloud, qcow2
 
 from kilonova.allinone.mount import Mount
+from tests.image.make import ALICE, Cloud, qcow2
 
 
 @pytest.fixture

@@ -23,6 +23,10 @@ class MemberNotFound(NotFound):
     text = "{member_id} is not a member of image {image_id}"
 
 
+class TaskNotFound(NotFound):
+    text = "Task not found for task_id {task_id}"
+
+
 class TagNotFound(NotFound):
     text = "Image {image_id} has no tag {tag}"
 

@@ -1,6 +1,6 @@
-"""Sweeps: uploads that nobody carries on, and blobs that nobody owns.
+"""Sweeps: uploads that nobody carries on, blobs that nobody owns, and records that are old.
 
-Both come from a process that was killed: everything else cleans up after itself.
+The first two come from a process that was killed: everything else cleans up after itself.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from kilonova.image.service import ImageService
-from kilonova.image.store import images, uploads
+from kilonova.image.store import images, tasks, uploads
 from kilonova.image.workflows.uploading import TOUCH_EVERY_S, requeue
 from kilonova.kernel.tasks import Finding, Sweep
 
@@ -57,7 +57,21 @@ async def delete_orphan(service: ImageService, finding: Finding) -> None:
     await service.blobs.delete(finding.subject)
 
 
+async def find_expired_tasks(service: ImageService) -> Sequence[Finding]:
+    """Whether records of imports have served their time."""
+    async with service.db.read() as tx:
+        count = await tasks.count_expired(tx, service.clock.now())
+    return [Finding("expired tasks", "tasks", f"{count} records of imports are past their time")] if count else []
+
+
+async def forget_tasks(service: ImageService, finding: Finding) -> None:
+    """Delete them."""
+    async with service.db.transaction() as tx:
+        await tasks.forget_expired(tx, service.clock.now())
+
+
 SWEEPS = (
     Sweep("silent uploads", 20.0, find_silent_uploads, end_upload),
     Sweep("orphan blobs", 600.0, find_orphan_blobs, delete_orphan, patience=2),
+    Sweep("expired tasks", 3600.0, find_expired_tasks, forget_tasks),
 )

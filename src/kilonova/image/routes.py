@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kilonova.image.api import actions, data, images, info, members, schemas, tags, versions
+from kilonova.image.api import actions, data, images, info, members, schemas, tags, tasks, versions
 from kilonova.image.api.attributes import BODY
-from kilonova.image.api.fields import IMAGE, MEMBER
+from kilonova.image.api.fields import IMAGE, MEMBER, TASK
 from kilonova.image.model.image import MEMBER_STATUSES
 from kilonova.kernel.web import Route
 
@@ -55,6 +55,9 @@ ROUTES = (
     Route("POST", "/v2/images/{image_id}/actions/reactivate", actions.reactivate_image, "reactivate", "Reactivate an image", status=204, checks_target=True),
     Route("PUT", "/v2/images/{image_id}/tags/{tag}", tags.add_tag, "modify_image", "Add a tag", status=204, checks_target=True),
     Route("DELETE", "/v2/images/{image_id}/tags/{tag}", tags.remove_tag, "modify_image", "Remove a tag", status=204, checks_target=True),
+    Route("GET", "/v2/images/{image_id}/tasks", tasks.list_tasks_of_image, "get_image", "List the imports of an image", checks_target=True),
+    Route("GET", "/v2/tasks", tasks.list_tasks, "tasks_api_access", "List tasks"),
+    Route("GET", "/v2/tasks/{task_id}", tasks.show_task, "tasks_api_access", "Show a task", answers=TASK),
     Route("GET", "/v2/images/{image_id}/members", members.list_members, "get_members", "List members", checks_target=True),
     Route("POST", "/v2/images/{image_id}/members", members.add_member, "add_member", "Add a member", body=_MEMBER, answers=MEMBER, checks_target=True),
     Route("GET", "/v2/images/{image_id}/members/{member_id}", members.show_member, "get_member", "Show a member", answers=MEMBER, checks_target=True),
@@ -68,5 +71,7 @@ ROUTES = (
     Route("GET", "/v2/schemas/image", schemas.show_image_schema, "get_images", "Schema of an image"),
     Route("GET", "/v2/schemas/images", schemas.show_images_schema, "get_images", "Schema of a page of images"),
     Route("GET", "/v2/schemas/member", schemas.show_member_schema, "get_images", "Schema of a member"),
+    Route("GET", "/v2/schemas/task", schemas.show_task_schema, "get_images", "Schema of a task"),
+    Route("GET", "/v2/schemas/tasks", schemas.show_tasks_schema, "get_images", "Schema of a page of tasks"),
     Route("GET", "/v2/schemas/members", schemas.show_members_schema, "get_images", "Schema of a list of members"),
 )

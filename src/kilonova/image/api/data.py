@@ -18,10 +18,12 @@ from kilonova.image.errors import (
     StoreBroken,
 )
 from kilonova.image.model.image import ACTIVE, DEACTIVATED, UPLOADING
+from kilonova.image.model.task import KEPT_FOR, Task
 from kilonova.image.service import ImageService
-from kilonova.image.store import images
+from kilonova.image.store import images, tasks
 from kilonova.image.workflows import uploading
 from kilonova.kernel.errors import BadRequest
+from kilonova.kernel.ids import new_uuid
 from kilonova.kernel.web import Request, Response, StreamResponse, accepted, no_content
 
 LOG = logging.getLogger(__name__)
@@ -84,7 +86,11 @@ async def import_image(request: Request[ImageService]) -> Response:
         image = seen.image
         if image.status != UPLOADING or image.blob_id is None:
             raise NothingStaged(image_id=image.id, status=image.status)
-        await images.change(tx, image, uploading.imported(image, service.clock.now()))
+        now = service.clock.now()
+        await images.change(tx, image, uploading.imported(image, now))
+        context = request.context
+        done = Task(new_uuid(), image.id, image.owner, context.user_id, context.request_id, body, now, now + KEPT_FOR)
+        await tasks.add(tx, done)
     return accepted()
 
 

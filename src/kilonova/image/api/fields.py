@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from kilonova.image.model.image import HASH_ALGORITHM, Image, Member
+from kilonova.image.model.task import KIND, SUCCESS
 from kilonova.image.service import ImageService, Known
 from kilonova.image.store import images
 from kilonova.kernel.clock import iso_seconds
@@ -51,6 +52,28 @@ MEMBER = FieldTable(
     Field("created_at", lambda m: iso_seconds(m.created_at), schema=_TEXT),
     Field("updated_at", lambda m: iso_seconds(m.updated_at), schema=_TEXT),
     Field("schema", lambda m: "/v2/schemas/member", schema=_TEXT),
+)
+
+_SHORT_TASK = (
+    Field("id", lambda t: t.id, schema=_TEXT),
+    Field("type", lambda t: KIND, schema=_TEXT),
+    Field("status", lambda t: SUCCESS, schema=_TEXT),
+    Field("owner", lambda t: t.owner, schema=_TEXT_OR_NULL),
+    Field("image_id", lambda t: t.image_id, schema=_TEXT),
+    Field("request_id", lambda t: t.request_id, schema=_TEXT),
+    Field("user_id", lambda t: t.user_id, schema=_TEXT_OR_NULL),
+    Field("created_at", lambda t: iso_seconds(t.created_at), schema=_TEXT),
+    Field("updated_at", lambda t: iso_seconds(t.created_at), schema=_TEXT),
+    Field("expires_at", lambda t: iso_seconds(t.expires_at), schema=_TEXT),
+    Field("self", lambda t: f"/v2/tasks/{t.id}", schema=_TEXT),
+    Field("schema", lambda t: "/v2/schemas/task", schema=_TEXT),
+)
+SHORT_TASK = FieldTable(*_SHORT_TASK)
+TASK = FieldTable(
+    *_SHORT_TASK,
+    Field("input", lambda t: {"image_id": t.image_id, "import_req": t.request}, schema={"type": "object"}),
+    Field("result", lambda t: {"image_id": t.image_id}, schema={"type": "object"}),
+    Field("message", lambda t: "", schema=_TEXT),
 )
 
 # Keys that the service itself writes, and keys that nobody may use.

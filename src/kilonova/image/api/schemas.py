@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from kilonova.image.api.fields import IMAGE, MEMBER
+from kilonova.image.api.fields import IMAGE, MEMBER, SHORT_TASK, TASK
 from kilonova.image.config import Settings
 from kilonova.image.model.image import MEMBER_STATUSES, STATUSES, VISIBILITIES
 from kilonova.image.service import ImageService
-from kilonova.kernel.web import Request, Response, answer
+from kilonova.kernel.web import FieldTable, Request, Response, answer
 
 _UUID = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
 _READ = {"readOnly": True}
@@ -78,6 +78,11 @@ def member_schema() -> dict[str, Any]:
     return {"name": "member", "properties": rows}
 
 
+def task_schema(fields: FieldTable) -> dict[str, Any]:
+    """The schema of one task."""
+    return {"name": "task", "properties": {field.name: dict(field.schema) for field in fields.fields}}
+
+
 def list_schema(name: str, one: dict[str, Any]) -> dict[str, Any]:
     """The schema of a page of ``one``."""
     text = {"type": "string"}
@@ -111,3 +116,13 @@ async def show_member_schema(request: Request[ImageService]) -> Response:
 async def show_members_schema(request: Request[ImageService]) -> Response:
     """Schema of a list of members."""
     return answer(list_schema("members", member_schema()))
+
+
+async def show_task_schema(request: Request[ImageService]) -> Response:
+    """Schema of a task."""
+    return answer(task_schema(TASK))
+
+
+async def show_tasks_schema(request: Request[ImageService]) -> Response:
+    """Schema of a page of tasks."""
+    return answer(list_schema("tasks", task_schema(SHORT_TASK)))

@@ -66,7 +66,7 @@ def parse(query: Mapping[str, Sequence[str]], *, page_default: int, page_max: in
         visibility=_visibility(_last(query, "visibility")),
         member_status=_member_status(_last(query, "member_status")),
         sort=_sort(query),
-        limit=min(_limit(_last(query, "limit"), page_default), page_max),
+        limit=min(limit_of(query, page_default), page_max),
         marker=_last(query, "marker"),
     )
 
@@ -96,7 +96,9 @@ def _number(name: str, text: str) -> int:
     return int(text)
 
 
-def _limit(text: str | None, default: int) -> int:
+def limit_of(query: Mapping[str, Sequence[str]], default: int) -> int:
+    """The limit asked for. Raises BadQuery."""
+    text = _last(query, "limit")
     return default if text is None else _number("limit", text)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Select, bindparam, delete, func, insert, select
 
 from kilonova.image.model.image import DELETED, Image
-from kilonova.image.store.tables import images, members, properties, tags
+from kilonova.image.store.tables import images, members, properties, tags, tasks
 from kilonova.kernel.db import Transaction, update_where_generation
 
 _COLUMNS = tuple(c for c in images.c if c.name != "deleted_at")
@@ -87,7 +87,7 @@ async def remove(tx: Transaction, image: Image, now: datetime) -> None:
         values={"status": DELETED, "deleted_at": now, "updated_at": now, "blob_id": None},
         what="image",
     )
-    for table in (properties, tags, members):
+    for table in (properties, tags, members, tasks):
         await tx.run(delete(table).where(table.c.image_id == image.id))
 
 

@@ -15,7 +15,7 @@ from sqlalchemy import (
     Text,
 )
 
-from kilonova.kernel.db import UtcDateTime
+from kilonova.kernel.db import JsonText, UtcDateTime
 
 metadata = MetaData()
 
@@ -87,4 +87,19 @@ uploads = Table(
     Column("touched_at", UtcDateTime, nullable=False),
     Index("uploads_owner", "owner"),
     Index("uploads_image", "image_id"),
+)
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("image_id", String(36), ForeignKey("images.id", ondelete="CASCADE"), nullable=False),
+    Column("owner", String(255)),
+    Column("user_id", String(64)),
+    Column("request_id", String(64), nullable=False),
+    Column("request", JsonText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index("tasks_image", "image_id"),
+    Index("tasks_expiry", "expires_at"),
 )
