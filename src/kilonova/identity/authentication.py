@@ -109,11 +109,8 @@ async def _by_password(service: IdentityService, body: Body) -> Proof:
 
 
 async def _by_token(service: IdentityService, body: Body) -> Proof:
-    try:
-        held = await validate(service, body["id"])
-    except NoSuchToken:
-        raise NotAuthenticated() from None
-    token = held.subject.token
+    # Upstream says 404 here, and not 401: the token is what was not found.
+    token = (await validate(service, body["id"])).subject.token
     if token.application_credential_id is not None:
         raise NoRescope(why="it comes from an application credential")
     if token.trust_id is not None:
