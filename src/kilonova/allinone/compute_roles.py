@@ -93,7 +93,7 @@ async def build(cloud: Cloud, metadata_secret: str) -> Roles:
     limits = scheduler_config.limits(
         cloud.conf, default_zone=settings.default_zone, down_after_s=settings.service_down_s
     )
-    scheduler = Scheduler(cloud.bus, placement, cloud.clock, limits)
+    scheduler = Scheduler(cloud.bus, placement, cloud.clock, limits, host=host)
     assert cloud.hypervisor is not None
     agent = Agent(
         host=host,

@@ -271,9 +271,20 @@ class PowerChanged(Struct, frozen=True):
     power_state: int
 
 
+class ServiceAlive(Struct, frozen=True):
+    """A process without a database of its own lives; ``binary`` is upstream's name for it."""
+
+    binary: str
+    host: str
+    topic: str
+
+
 REGISTER = Call("conductor.register", HostReport, Registered, deadline_s=60)
 POWER_CHANGED = Call("conductor.power_changed", PowerChanged, Done, deadline_s=30)
 HEARTBEAT = Note("hosts.heartbeat", HostReport)
+ALIVE = Note("services.alive", ServiceAlive)
+ROLL_CALL = "services.roll_call"
+"""Wake-up topic: a conductor begins to listen; whoever lives says so at once."""
 
 
 # --- conductor to scheduler

@@ -186,7 +186,7 @@ class World:
             self.placement,
             self.clock,
             Limits(facts_every_s=0),
-            random.Random(1),  # type: ignore[arg-type]
+            rng=random.Random(1),
         )
         self.agents: dict[str, Agent] = {}
         self._dir = tempfile.TemporaryDirectory(prefix="kilonova-test-")

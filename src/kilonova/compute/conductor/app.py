@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from kilonova.compute.calls import CLOUD_FACTS, CONDUCTOR, HEARTBEAT, HOSTS, POWER_CHANGED, REGISTER
+from kilonova.compute.calls import (
+    ALIVE,
+    CLOUD_FACTS,
+    CONDUCTOR,
+    HEARTBEAT,
+    HOSTS,
+    POWER_CHANGED,
+    REGISTER,
+    ROLL_CALL,
+)
 from kilonova.compute.conductor import hosts, interfaces, power
 from kilonova.compute.conductor.build import BUILD_SERVER
 from kilonova.compute.conductor.delete import DELETE_SERVER
@@ -60,8 +69,9 @@ class Conductor:
         }
         self._serving = [
             parts.bus.serve(CONDUCTOR, handlers, limit=64),
-            parts.bus.listen(HOSTS, {HEARTBEAT: parts.hosts.hear}),
+            parts.bus.listen(HOSTS, {HEARTBEAT: parts.hosts.hear, ALIVE: parts.hosts.hear_service}),
         ]
+        parts.bus.wake(ROLL_CALL)
 
     async def start(self, *, alone: bool = True) -> None:
         """``alone``: no other process has our name, so what it held when it died is taken back at once."""

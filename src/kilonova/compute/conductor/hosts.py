@@ -19,6 +19,7 @@ from kilonova.compute.calls import (
     HostUse,
     PowerChanged,
     Registered,
+    ServiceAlive,
     ServiceFacts,
     Wanted,
 )
@@ -126,11 +127,12 @@ def uptime(seconds: float) -> str:
 async def write_what_was_heard(parts: Parts) -> int:
     """Note in the database which hosts live: one transaction for all that were heard of since the last time."""
     hosts_heard, parts.hosts.unwritten = sorted(parts.hosts.unwritten), set()
+    heard, parts.hosts.services = tuple(parts.hosts.services.values()), {}
+    ours = ServiceAlive(binary="nova-conductor", host=parts.settings.host, topic="conductor")
     now = parts.clock.now()
     async with parts.db.transaction() as tx:
-        await hosts.save_service(
-            tx, id=new_uuid(), host=parts.settings.host, binary="nova-conductor", topic="conductor", now=now
-        )
+        for one in (ours, *heard):
+            await hosts.save_service(tx, id=new_uuid(), host=one.host, binary=one.binary, topic=one.topic, now=now)
         uses = _uses(await placing.counts(tx)) if hosts_heard else {}
         for host in hosts_heard:
             report = parts.hosts.reports[host]

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from kilonova.clients.network import NetworkClient, NetworkFacts
 from kilonova.clients.placement import Claim, Inventory
-from kilonova.compute.calls import GuestOrder, HostReport
+from kilonova.compute.calls import GuestOrder, HostReport, ServiceAlive
 from kilonova.compute.model.servers import Server
 from kilonova.compute.orders import OrderOptions, fresh_order
 from kilonova.compute.store import servers
@@ -87,6 +87,7 @@ class Hosts:
     reports: dict[str, HostReport] = field(default_factory=dict)
     heard: dict[str, float] = field(default_factory=dict)
     unwritten: set[str] = field(default_factory=set)
+    services: dict[tuple[str, str], ServiceAlive] = field(default_factory=dict)
     since: float = field(init=False)
 
     def __post_init__(self) -> None:
@@ -101,6 +102,9 @@ class Hosts:
         self.reports[report.host] = report
         self.heard[report.host] = self.clock.monotonic()
         self.unwritten.add(report.host)
+
+    def hear_service(self, service: ServiceAlive) -> None:
+        self.services[(service.binary, service.host)] = service
 
     def is_up(self, host: str) -> bool:
         heard = self.heard.get(host)

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from kilonova.compute.calls import (
+    ALIVE,
     CLOUD_FACTS,
     CONDUCTOR,
     FACTS_CHANGED,
     HEARTBEAT,
     HOSTS,
+    ROLL_CALL,
     SCHEDULER,
     SELECT_DESTINATIONS,
     Choice,
@@ -26,6 +28,7 @@ from kilonova.compute.calls import (
     Done,
     HostReport,
     PlacementAsk,
+    ServiceAlive,
 )
 from kilonova.compute.model.resources import Need, need_of
 from kilonova.compute.model.trace import hop
@@ -60,6 +63,8 @@ class Scheduler:
     placement: Offers
     clock: Clock
     limits: Limits = field(default_factory=Limits)
+    host: str = "localhost"
+    alive_every_s: float = 10.0
     rng: random.Random = field(default_factory=random.Random)
     _facts: CloudFacts = field(default_factory=CloudFacts)
     _reports: dict[str, HostReport] = field(default_factory=dict)
@@ -69,20 +74,33 @@ class Scheduler:
     _asked_at: float = float("-inf")
     _in_flight: dict[Any, asyncio.Task[Claims]] = field(default_factory=dict)
     _serving: list[Serving] = field(default_factory=list)
+    _alive: asyncio.Task[None] | None = None
     _refreshing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def start(self) -> None:
         self._serving = [
             self.bus.listen(HOSTS, {HEARTBEAT: self.hear}),
             self.bus.on_wake(FACTS_CHANGED, self.forget_facts),
+            self.bus.on_wake(ROLL_CALL, self.say_alive),
             self.bus.serve(SCHEDULER, {SELECT_DESTINATIONS: self.select_destinations}, limit=256),
         ]
+        self._alive = asyncio.create_task(self._keep_saying_alive(), name="scheduler's sign of life")
 
     async def stop(self) -> None:
         for one in self._serving:
             one.close()
-        for task in tuple(self._in_flight.values()):
-            task.cancel()
+        for task in (*self._in_flight.values(), self._alive):
+            if task is not None:
+                task.cancel()
+
+    def say_alive(self) -> None:
+        """Tell the conductors that this scheduler lives."""
+        self.bus.announce(HOSTS, ALIVE, ServiceAlive(binary="nova-scheduler", host=self.host, topic="scheduler"))
+
+    async def _keep_saying_alive(self) -> None:
+        while True:
+            self.say_alive()
+            await self.clock.sleep(self.alive_every_s)
 
     def hear(self, report: HostReport) -> None:
         """A heartbeat: the host lives, and this is how it is."""
