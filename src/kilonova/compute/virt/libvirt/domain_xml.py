@@ -14,6 +14,7 @@ from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from kilonova.compute.virt.driver import BackingImage, DiskSpec, GuestSpec, NicSpec
+from kilonova.compute.virt.libvirt.console_logs import NAME as CONSOLE_LOG
 
 NAMESPACE = "https://kilonova.dev/xmlns/guest/1"
 """Of the metadata that marks a domain as one of ours."""
@@ -253,7 +254,7 @@ def _controllers(devices: Element, spec: GuestSpec, host: HostChoices, machine: 
 def _consoles(devices: Element, spec: GuestSpec, host: HostChoices, guest_dir: Path) -> None:
     serial = SubElement(devices, "serial", type="unix")
     SubElement(serial, "source", mode="bind", path=f"{host.consoles}/{spec.uuid}.serial")
-    SubElement(serial, "log", file=str(guest_dir / "console.log"), append="on")
+    SubElement(serial, "log", file=str(guest_dir / CONSOLE_LOG), append="on")
     SubElement(serial, "target", port="0")
     if spec.video != "none":
         SubElement(devices, "graphics", type="vnc", socket=f"{host.consoles}/{spec.uuid}.vnc")

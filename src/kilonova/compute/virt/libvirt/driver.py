@@ -12,7 +12,6 @@ import logging
 import os
 import shutil
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -29,7 +28,6 @@ from kilonova.compute.virt.driver import (
     GuestEvent,
     GuestSpec,
     GuestState,
-    Happening,
     HostInventory,
     Listener,
     Listeners,
@@ -39,12 +37,13 @@ from kilonova.compute.virt.driver import (
     Transient,
     WrongState,
 )
-from kilonova.compute.virt.libvirt import domain_xml, host, images, probe
+from kilonova.compute.virt.libvirt import console_logs, domain_xml, domains, host, images, probe
 from kilonova.compute.virt.libvirt.config import Settings
 from kilonova.compute.virt.libvirt.connection import Connection
 from kilonova.compute.virt.libvirt.daemon import CONSOLES_INSIDE, NAME, QEMU_USER, Place, unprivileged_user
 from kilonova.compute.virt.libvirt.domain_xml import NAMESPACE, Firmware, HostChoices
 from kilonova.compute.virt.vif import Vifs
+from kilonova.kernel.clock import Clock, SystemClock
 from kilonova.kernel.process import ChildFailed, Supervisor
 
 LOG = logging.getLogger(__name__)
@@ -53,34 +52,9 @@ EMULATOR = "/usr/bin/qemu-system-x86_64"
 _UEFI = Firmware("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
 _SECURE_BOOT = Firmware("/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd")
 
-_POWER_STATES = {
-    libvirt.VIR_DOMAIN_NOSTATE: PowerState.NOSTATE,
-    libvirt.VIR_DOMAIN_RUNNING: PowerState.RUNNING,
-    libvirt.VIR_DOMAIN_BLOCKED: PowerState.RUNNING,
-    libvirt.VIR_DOMAIN_PAUSED: PowerState.PAUSED,
-    libvirt.VIR_DOMAIN_SHUTDOWN: PowerState.RUNNING,  # on its way; its process is still there
-    libvirt.VIR_DOMAIN_SHUTOFF: PowerState.SHUTDOWN,
-    libvirt.VIR_DOMAIN_CRASHED: PowerState.CRASHED,
-    libvirt.VIR_DOMAIN_PMSUSPENDED: PowerState.SUSPENDED,
-}
-
-_HAPPENINGS = {
-    libvirt.VIR_DOMAIN_EVENT_STARTED: (Happening.STARTED, PowerState.RUNNING),
-    libvirt.VIR_DOMAIN_EVENT_SUSPENDED: (Happening.PAUSED, PowerState.PAUSED),
-    libvirt.VIR_DOMAIN_EVENT_RESUMED: (Happening.RESUMED, PowerState.RUNNING),
-    libvirt.VIR_DOMAIN_EVENT_STOPPED: (Happening.STOPPED, PowerState.SHUTDOWN),
-    libvirt.VIR_DOMAIN_EVENT_CRASHED: (Happening.CRASHED, PowerState.CRASHED),
-}
-
-_LIVE_AND_LATER: int = libvirt.VIR_DOMAIN_AFFECT_LIVE | libvirt.VIR_DOMAIN_AFFECT_CONFIG
-_UNDEFINE = (
-    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
-    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
-    | libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA
-    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-)
 _ASK_AGAIN_S = 10.0
 """A guest that was still booting did not hear the first request to power off."""
+_LOG_CHECK_S = 20.0
 _LETS_GO_S = 20.0
 """How long a guest may take to let go of a device."""
 
@@ -104,6 +78,7 @@ class LibvirtDriver:
         vifs: Vifs,
         netns: str | None = None,
         hostname: str | None = None,
+        clock: Clock | None = None,
     ):
         self._settings = settings
         self._cloud = cloud
@@ -114,6 +89,8 @@ class LibvirtDriver:
         self._vifs = vifs
         self._netns = netns
         self._hostname = hostname or socket.gethostname()
+        self._clock = clock or SystemClock()
+        self._chores: asyncio.Task[None] | None = None
         self._place = Place(state_dir / "libvirt")
         self._run_fd: int | None = None
         self._listeners = Listeners()
@@ -163,8 +140,13 @@ class LibvirtDriver:
             self._run_fd = os.open(self._place.run, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._connection = Connection(self._uri, self._listen)
         await self._connection.ask(lambda connection: connection.getVersion())
+        self._chores = asyncio.create_task(self._keep_logs_short(), name="console logs")
 
     async def close(self) -> None:
+        if self._chores is not None:
+            self._chores.cancel()
+            await asyncio.gather(self._chores, return_exceptions=True)
+            self._chores = None
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
@@ -195,7 +177,7 @@ class LibvirtDriver:
     async def guest_state(self, uuid: str) -> GuestState | None:
         def look(connection: Any) -> GuestState | None:
             domain = self._find(connection, uuid)
-            return None if domain is None else _state_of(domain)
+            return None if domain is None else domains.state_of(domain)
 
         return await self._open.ask(look)
 
@@ -221,7 +203,7 @@ class LibvirtDriver:
             domain = self._domain(connection, uuid)
             if domain.hasManagedSaveImage(0):
                 domain.managedSaveRemove(0)
-            _stop(domain)
+            domains.stop(domain)
 
         await self._open.change(pull)
 
@@ -245,7 +227,7 @@ class LibvirtDriver:
     async def pause(self, uuid: str) -> None:
         def freeze(connection: Any) -> None:
             domain = self._domain(connection, uuid)
-            if _power_state(domain) is not PowerState.PAUSED:
+            if domains.power_state(domain) is not PowerState.PAUSED:
                 domain.suspend()
 
         await self._open.change(freeze)
@@ -253,7 +235,7 @@ class LibvirtDriver:
     async def unpause(self, uuid: str) -> None:
         def thaw(connection: Any) -> None:
             domain = self._domain(connection, uuid)
-            if _power_state(domain) is not PowerState.RUNNING:
+            if domains.power_state(domain) is not PowerState.RUNNING:
                 domain.resume()
 
         await self._open.change(thaw)
@@ -261,7 +243,7 @@ class LibvirtDriver:
     async def suspend(self, uuid: str) -> None:
         def save(connection: Any) -> None:
             domain = self._domain(connection, uuid)
-            if _power_state(domain) is not PowerState.SUSPENDED:
+            if domains.power_state(domain) is not PowerState.SUSPENDED:
                 domain.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
 
         await self._open.change(save)
@@ -269,7 +251,7 @@ class LibvirtDriver:
     async def resume(self, spec: GuestSpec) -> None:
         def restore(connection: Any) -> None:
             domain = self._domain(connection, spec.uuid)
-            state = _power_state(domain)
+            state = domains.power_state(domain)
             if state is PowerState.RUNNING:
                 return
             if state is not PowerState.SUSPENDED:
@@ -283,10 +265,10 @@ class LibvirtDriver:
         def remove(connection: Any) -> None:
             domain = self._find(connection, uuid)
             if domain is not None:
-                _stop(domain)
+                domains.stop(domain)
                 if not self._settings.connection_uri:
                     self._place.log_of(domain.name()).unlink(missing_ok=True)
-                _tolerate(lambda: domain.undefineFlags(_UNDEFINE), libvirt.VIR_ERR_NO_DOMAIN)
+                domains.tolerate(lambda: domain.undefineFlags(domains.UNDEFINE), libvirt.VIR_ERR_NO_DOMAIN)
 
         await self._open.change(remove)
         await self._vifs.unplug_all(uuid)
@@ -297,24 +279,24 @@ class LibvirtDriver:
     async def attach_nic(self, uuid: str, nic: NicSpec) -> None:
         def add(connection: Any) -> None:
             domain = self._domain(connection, uuid)
-            if nic.mac not in _macs(domain):
-                domain.attachDeviceFlags(domain_xml.nic(nic), _live_or_later(domain))
+            if nic.mac not in domains.macs(domain):
+                domain.attachDeviceFlags(domain_xml.nic(nic), domains.live_or_later(domain))
 
         await self._require(uuid)
         await self._vifs.plug(uuid, nic)
         await self._open.change(add)
 
     async def detach_nic(self, uuid: str, nic: NicSpec) -> None:
-        await self._detach(uuid, lambda domain: nic.mac in _macs(domain), lambda domain: domain_xml.nic(nic))
+        await self._detach(uuid, lambda domain: nic.mac in domains.macs(domain), lambda domain: domain_xml.nic(nic))
         await self._vifs.unplug(nic)
 
     async def attach_disk(self, uuid: str, disk: DiskSpec) -> None:
         def add(connection: Any) -> None:
             domain = self._domain(connection, uuid)
-            taken = _disks(domain)
+            taken = domains.disks(domain)
             if disk.path not in taken:
                 xml = domain_xml.disk(disk, domain_xml.free_target(disk.bus, taken.values()))
-                domain.attachDeviceFlags(xml, _live_or_later(domain))
+                domain.attachDeviceFlags(xml, domains.live_or_later(domain))
 
         await self._require(uuid)
         await images.make_disk(disk)
@@ -322,15 +304,15 @@ class LibvirtDriver:
 
     async def detach_disk(self, uuid: str, disk: DiskSpec) -> None:
         def xml(domain: Any) -> str:
-            return domain_xml.disk(disk, _disks(domain)[disk.path])
+            return domain_xml.disk(disk, domains.disks(domain)[disk.path])
 
-        await self._detach(uuid, lambda domain: disk.path in _disks(domain), xml)
+        await self._detach(uuid, lambda domain: disk.path in domains.disks(domain), xml)
 
     # --- consoles ---
 
     async def console_log(self, uuid: str, *, last_bytes: int) -> bytes:
         await self._require(uuid)
-        return await asyncio.to_thread(_tail, self.guest_dir(uuid) / "console.log", last_bytes)
+        return await asyncio.to_thread(_tail, self.guest_dir(uuid) / console_logs.NAME, last_bytes)
 
     async def console_endpoint(self, uuid: str, kind: Literal["vnc", "serial"]) -> Path:
         state = await self.guest_state(uuid)
@@ -407,6 +389,11 @@ class LibvirtDriver:
             memory_stats_period_s=settings.memory_stats_period_s,
         )
 
+    async def _keep_logs_short(self) -> None:
+        while True:
+            await self._clock.sleep(_LOG_CHECK_S)
+            await asyncio.to_thread(console_logs.shorten_all, self._directory)
+
     def _settle(self) -> None:
         """Choose whom guests run as, and write the daemon's configuration."""
         kvm = self._chosen.virt_type == "kvm"
@@ -423,16 +410,9 @@ class LibvirtDriver:
 
     def _heard(self, _connection: Any, domain: Any, event: int, detail: int, _opaque: Any) -> None:
         """In libvirt's thread."""
-        found = _HAPPENINGS.get(event)
-        if found is None or self._loop is None:
+        told = domains.told(domain, event, detail)
+        if told is None or self._loop is None:
             return
-        happening, power_state = found
-        if event == libvirt.VIR_DOMAIN_EVENT_STOPPED:
-            if detail == libvirt.VIR_DOMAIN_EVENT_STOPPED_SAVED:
-                happening, power_state = Happening.SUSPENDED, PowerState.SUSPENDED
-            elif detail in (libvirt.VIR_DOMAIN_EVENT_STOPPED_CRASHED, libvirt.VIR_DOMAIN_EVENT_STOPPED_FAILED):
-                happening, power_state = Happening.CRASHED, PowerState.CRASHED
-        told = GuestEvent(domain.UUIDString(), happening, power_state)
         with contextlib.suppress(RuntimeError):  # the loop has been closed
             self._loop.call_soon_threadsafe(self._tell, told)
 
@@ -482,7 +462,7 @@ class LibvirtDriver:
                     GuestState(
                         uuid=domain.UUIDString(),
                         name=domain.name(),
-                        power_state=_as_power_state(domain, stats["state.state"], stats["state.reason"]),
+                        power_state=domains.as_power_state(domain, stats["state.state"], stats["state.reason"]),
                         vcpus=stats.get("vcpu.maximum", 0),
                         ram_mib=stats.get("balloon.maximum", 0) >> 10,
                         cpu_time_s=stats.get("cpu.time", 0) / 1e9,
@@ -518,7 +498,7 @@ class LibvirtDriver:
             if before is not None and before.hasManagedSaveImage(0):
                 before.managedSaveRemove(0)
             domain = connection.defineXML(xml)
-            _tolerate(domain.create, libvirt.VIR_ERR_OPERATION_INVALID)
+            domains.tolerate(domain.create, libvirt.VIR_ERR_OPERATION_INVALID)
 
         await self._open.change(define)
 
@@ -527,19 +507,19 @@ class LibvirtDriver:
 
         def press(connection: Any) -> bool:
             domain = self._domain(connection, uuid)
-            state = _power_state(domain)
+            state = domains.power_state(domain)
             if state is PowerState.RUNNING:
-                _tolerate(
+                domains.tolerate(
                     lambda: domain.shutdownFlags(libvirt.VIR_DOMAIN_SHUTDOWN_ACPI_POWER_BTN),
                     libvirt.VIR_ERR_OPERATION_INVALID,
                 )
             return state in (PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.SUSPENDED)
 
-        until = time.monotonic() + timeout_s
+        until = self._clock.monotonic() + timeout_s
         changed = self._changed[uuid] = asyncio.Event()
         try:
             while not await self._open.change(press):
-                left_s = until - time.monotonic()
+                left_s = until - self._clock.monotonic()
                 if left_s <= 0:
                     return False
                 changed.clear()
@@ -558,19 +538,19 @@ class LibvirtDriver:
             if not is_there(domain):
                 return True
             try:
-                domain.detachDeviceFlags(xml(domain), _live_or_later(domain))
+                domain.detachDeviceFlags(xml(domain), domains.live_or_later(domain))
             except libvirt.libvirtError as error:
                 busy = (libvirt.VIR_ERR_OPERATION_FAILED, libvirt.VIR_ERR_DEVICE_MISSING)
                 if error.get_error_code() not in busy:
                     raise
             return not is_there(domain)
 
-        until = time.monotonic() + _LETS_GO_S
+        until = self._clock.monotonic() + _LETS_GO_S
         while not await self._open.change(ask):
-            if time.monotonic() > until:
+            if self._clock.monotonic() > until:
                 raise Transient(f"Guest {uuid} does not let go of the device.")
             for _ in range(10):
-                await asyncio.sleep(0.1)
+                await self._clock.sleep(0.1)
                 if await self._open.ask(lambda connection: not is_there(self._domain(connection, uuid))):
                     return
 
@@ -584,65 +564,6 @@ class LibvirtDriver:
                 return
             except OSError as error:
                 raise Broken(f"The files of guest {uuid} cannot be removed: {error}") from error
-
-
-def _power_state(domain: Any) -> PowerState:
-    state, reason = domain.state()
-    return _as_power_state(domain, state, reason)
-
-
-def _as_power_state(domain: Any, state: int, reason: int) -> PowerState:
-    if state == libvirt.VIR_DOMAIN_SHUTOFF:
-        if domain.hasManagedSaveImage(0):
-            return PowerState.SUSPENDED
-        if reason == libvirt.VIR_DOMAIN_SHUTOFF_CRASHED:
-            return PowerState.CRASHED
-    return _POWER_STATES.get(state, PowerState.NOSTATE)
-
-
-def _state_of(domain: Any) -> GuestState:
-    state, maximum_kib, _, vcpus, cpu_ns = domain.info()
-    reason = domain.state()[1]
-    return GuestState(
-        uuid=domain.UUIDString(),
-        name=domain.name(),
-        power_state=_as_power_state(domain, state, reason),
-        vcpus=vcpus,
-        ram_mib=maximum_kib >> 10,
-        cpu_time_s=cpu_ns / 1e9,
-    )
-
-
-def _stop(domain: Any) -> None:
-    if domain.isActive():
-        _tolerate(domain.destroy, libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN)
-
-
-def _tolerate(call: Callable[[], Any], *codes: int) -> None:
-    """For changes that may have happened by themselves since we looked."""
-    try:
-        call()
-    except libvirt.libvirtError as error:
-        if error.get_error_code() not in codes:
-            raise
-
-
-def _live_or_later(domain: Any) -> int:
-    return _LIVE_AND_LATER if domain.isActive() else int(libvirt.VIR_DOMAIN_AFFECT_CONFIG)
-
-
-def _macs(domain: Any) -> set[str]:
-    return {mac.get("address", "") for mac in fromstring(domain.XMLDesc(0)).findall("devices/interface/mac")}  # noqa: S314
-
-
-def _disks(domain: Any) -> dict[str, str]:
-    """File -> device name (`vdb`) of a domain's disks."""
-    found = {}
-    for disk in fromstring(domain.XMLDesc(0)).findall("devices/disk"):  # noqa: S314
-        source, target = disk.find("source"), disk.find("target")
-        if source is not None and target is not None:
-            found[source.get("file", "")] = target.get("dev", "")
-    return found
 
 
 def _tail(path: Path, last_bytes: int) -> bytes:
