@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from kilonova.network.drivers.driver import FloatingIpSpec, Kind, RouterSpec
-from tests.network.cloud import ADMIN, OTHER, Cloud, make_cloud
+from tests.network.cloud import ADMIN, OTHER, SERVICE, Cloud, make_cloud
 
 
 @pytest.fixture
@@ -180,3 +181,21 @@ async def test_a_floating_ip_loses_a_port_that_loses_its_address(cloud: Cloud) -
     made = await cloud.make("floatingip", floating_network_id=outside["id"], port_id=port["id"])
     await cloud.ok("PUT", f"ports/{port['id']}", {"port": {"fixed_ips": [{"ip_address": "10.0.0.77"}]}})
     assert (await cloud.ok("GET", f"floatingips/{made['id']}"))["floatingip"]["port_id"] is None
+
+
+async def test_compute_hears_of_what_others_do_to_its_ports(cloud: Cloud) -> None:
+    _, network, _, outside = await joined(cloud)
+    owner = {"device_id": "server-1", "device_owner": "compute:nova"}
+    port = await cloud.make("port", token=ADMIN, network_id=network["id"], **owner)
+    deliver = asyncio.create_task(cloud.parts.events.deliver())
+    floating = await cloud.make("floatingip", token=ADMIN, floating_network_id=outside["id"], port_id=port["id"])
+    await cloud.ok("PUT", f"floatingips/{floating['id']}", {"floatingip": {"port_id": None}}, token=ADMIN)
+    await cloud.ok("PUT", f"ports/{port['id']}", {"port": {"name": "by compute itself"}}, token=SERVICE)
+    await cloud.ok("DELETE", f"ports/{port['id']}", token=ADMIN)
+    await cloud.clock.advance(1)
+    deliver.cancel()
+    assert [(e.name, e.server_id, e.tag) for e in cloud.told] == [
+        ("network-changed", "server-1", port["id"]),
+        ("network-changed", "server-1", port["id"]),
+        ("network-vif-deleted", "server-1", port["id"]),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +29,11 @@ ATTRIBUTES = (
 )
 
 
+def normalized(prefix: str | None) -> str | None:
+    """The prefix without the bits that do not count."""
+    return None if prefix is None else str(ipaddress.ip_network(prefix, strict=False))
+
+
 def rule_view(row: Row[Any], related: Any = None) -> Wire:
     """A rule on the wire."""
     return {
@@ -43,7 +49,7 @@ def rule_view(row: Row[Any], related: Any = None) -> Wire:
         "remote_ip_prefix": row.remote_ip_prefix,
         "remote_group_id": row.remote_group_id,
         "remote_address_group_id": None,
-        "normalized_cidr": row.remote_ip_prefix,
+        "normalized_cidr": normalized(row.remote_ip_prefix),
         "description": row.description,
         "revision_number": row.revision_number,
         "created_at": moment(row.created_at),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import Row
 
 from kilonova.kernel.context import Context
 from kilonova.kernel.db import Transaction
@@ -17,6 +19,7 @@ from kilonova.network.drivers.driver import Kind
 from kilonova.network.store import needs, quotas
 from kilonova.network.store.needs import Key
 from kilonova.network.store.standard import Clash
+from kilonova.network.workflows.events import ServerEvent
 
 if TYPE_CHECKING:
     from kilonova.network.service import Network
@@ -43,11 +46,17 @@ class Change:
     overlay_mtu: int
     physical_mtu: int
     touched: dict[Key, None] = field(default_factory=dict)
+    news: list[ServerEvent] = field(default_factory=list)
 
     def touch(self, kind: Kind, *object_ids: str) -> None:
         """The driver must hear of these objects: new, changed or gone."""
         for object_id in object_ids:
             self.touched[kind, object_id] = None
+
+    def tell_compute(self, name: str, port: Row[Any]) -> None:
+        """Compute must hear that a port of a server changed, unless it is the one who changed it."""
+        if port.device_owner.startswith("compute:") and port.device_id and "service" not in self.context.roles:
+            self.news.append(ServerEvent(name, port.device_id, port.id))
 
     async def check_quota(self, project_id: str, resource: str, more: int = 1) -> None:
         """Raise OverQuota when ``more`` of the resource would exceed the project's limit."""
@@ -85,12 +94,8 @@ async def carry_out(service: Network, context: Context, work: Callable[[Change],
             if isinstance(error, Clash):
                 continue
             raise
+        service.events.post(change.news)
         if change.touched:
             await service.realiser.carry_out(change.touched)
         return result
     raise TooBusy()
-
-
-def first_of(rows: Iterable[T]) -> T | None:
-    """The first, if any."""
-    return next(iter(rows), None)

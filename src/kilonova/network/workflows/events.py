@@ -20,6 +20,7 @@ LOG = logging.getLogger(__name__)
 
 UP, DOWN = "ACTIVE", "DOWN"
 PLUGGED, UNPLUGGED = "network-vif-plugged", "network-vif-unplugged"
+CHANGED, DELETED = "network-changed", "network-vif-deleted"
 ATTEMPTS = 6
 FIRST_WAIT_S = 0.5
 QUEUE_LIMIT = 10_000
@@ -57,6 +58,12 @@ class PortEvents:
         """Called by the driver; returns at once."""
         self._reported[event.port_id] = event.up
         self._news.set()
+
+    def post(self, events: Sequence[ServerEvent]) -> None:
+        """Have these handed to compute; returns at once."""
+        if events:
+            self._outgoing.extend(events)
+            self._mail.set()
 
     async def run(self) -> None:
         """Note reports until cancelled."""

@@ -18,6 +18,7 @@ from kilonova.network.store.ports import ACTIVE, INACTIVE, Address
 from kilonova.network.store.security_groups import LISTING as GROUPS
 from kilonova.network.workflows import addresses, security_groups
 from kilonova.network.workflows.change import Change
+from kilonova.network.workflows.events import CHANGED, DELETED
 
 PLAIN = (
     "project_id", "name", "description", "tags", "admin_state_up", "device_id", "device_owner", "dns_name",
@@ -169,6 +170,7 @@ async def update_port(change: Change, row: Row[Any], ask: Mapping[str, Any], bin
     except Duplicate:
         raise errors.MacAddressInUse(network_id=row.network_id, mac=mac) from None
     change.touch(Kind.PORT, row.id)
+    change.tell_compute(CHANGED, row)
     router_id = await routers.router_of_port(change.tx, row.id)
     router_id = router_id or await routers.router_of_gateway_port(change.tx, row.id)
     if router_id is not None:
@@ -208,6 +210,14 @@ async def disassociate(change: Change, floating: Row[Any]) -> None:
     nowhere = {"port_id": None, "fixed_ip_address": None, "router_id": None, "status": "DOWN"}
     await standard.change(change.tx, tables.floatingips, floating.id, nowhere, change.now)
     change.touch(Kind.FLOATING_IP, floating.id)
+    await tell_of_target(change, floating.port_id)
+
+
+async def tell_of_target(change: Change, port_id: str | None) -> None:
+    """Compute hears that the addresses that lead to a server's port changed."""
+    port = await ports.find(change.tx, port_id) if port_id is not None else None
+    if port is not None:
+        change.tell_compute(CHANGED, port)
 
 
 async def delete_port(change: Change, row: Row[Any], *, by_user: bool = True) -> None:
@@ -221,6 +231,7 @@ async def delete_port(change: Change, row: Row[Any], *, by_user: bool = True) ->
         await disassociate(change, floating)
     await ports.drop(change.tx, row.id)
     change.touch(Kind.PORT, row.id)
+    change.tell_compute(DELETED, row)
 
 
 async def _refuse_service_port(change: Change, row: Row[Any]) -> None:

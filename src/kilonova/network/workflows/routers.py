@@ -15,7 +15,7 @@ from kilonova.network.model import routers as rules
 from kilonova.network.model.ports import ROUTER_GATEWAY, ROUTER_INTERFACE
 from kilonova.network.store import networks, ports, routers, standard, subnets, tables
 from kilonova.network.workflows.change import Change
-from kilonova.network.workflows.ports import create_port, delete_port
+from kilonova.network.workflows.ports import create_port, delete_port, tell_of_target
 
 
 def service_port(network_id: str, **values: Any) -> dict[str, Any]:
@@ -361,6 +361,7 @@ async def create_floating_ip(change: Change, ask: Mapping[str, Any], target: Row
         values |= await _association(change, floating_id, address, network_id, target, ask["fixed_ip_address"])
     await standard.add(change.tx, tables.floatingips, values, change.now)
     change.touch(Kind.FLOATING_IP, floating_id)
+    await tell_of_target(change, values.get("port_id"))
     return floating_id
 
 
@@ -392,6 +393,8 @@ async def update_floating_ip(change: Change, row: Row[Any], ask: Mapping[str, An
             values |= {"port_id": None, "fixed_ip_address": None, "router_id": None, "status": "DOWN"}
     await standard.change(change.tx, tables.floatingips, row.id, values, change.now)
     change.touch(Kind.FLOATING_IP, row.id)
+    for port_id in {row.port_id, values.get("port_id")} if "port_id" in values else ():
+        await tell_of_target(change, port_id)
 
 
 async def _association(
@@ -444,3 +447,4 @@ async def delete_floating_ip(change: Change, row: Row[Any]) -> None:
     if port is not None:
         await delete_port(change, port, by_user=False)
     change.touch(Kind.FLOATING_IP, row.id)
+    await tell_of_target(change, row.port_id)
