@@ -15,7 +15,8 @@ import pytest
 from websockets.asyncio.client import connect as open_websocket
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from kilonova.compute.console.app import spend_tokens
+from kilonova.compute.console.app import Consoles, spend_tokens
+from kilonova.compute.console.config import Settings
 from kilonova.compute.console.proxy import ConsoleProxy, Target
 from kilonova.compute.store import console_tokens
 from kilonova.compute.store.tables import metadata
@@ -296,3 +297,19 @@ async def test_tokens_of_the_api_open_once_and_end():
     await new("two")
     await clock.advance(601)
     assert await authorize("two") is None
+
+
+async def test_both_proxies_are_served_and_a_taken_port_is_named(bench, tmp_path):
+    settings = Settings(pages=tmp_path / "pages", vnc_port=0, serial_port=0)
+    consoles = Consoles(settings, bench.proxy.authorize, "here", serial=True)
+    await consoles.start()
+    screens, lines = consoles.ports
+    bench.tokens["line"] = Target(SERVER, "serial", "here", str(bench.guest.path))
+    async with open_websocket(f"ws://127.0.0.1:{lines}/?token=line") as terminal:
+        assert await terminal.recv() == b"RFB 003.008\n"
+        taken = Consoles(Settings(vnc_port=screens), bench.proxy.authorize, "here")
+        with pytest.raises(OSError, match=f"console proxy cannot listen on 127.0.0.1 port {screens}"):
+            await taken.start()
+        await consoles.stop()
+        with pytest.raises(ConnectionClosed):
+            await terminal.recv()

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.compute.drivers import make, real
 
 from kilonova.compute.virt.driver import DiskSpec, GuestSpec, NicSpec
 from kilonova.compute.virt.fake import FakeDriver
+from tests.compute.drivers import make, real
 
 
 class FakeBench:

@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import fromstring
 
-from tests.compute.drivers import make
-
 from kilonova.compute.virt.driver import BackingImage, DiskSpec, GuestSpec, NicSpec
 from kilonova.kernel.ovsdb import Ovs
 from kilonova.kernel.process import ChildSpec, Supervisor, running_in, stop_process
+from tests.compute.drivers import make
 
 BRIDGE = "br-int"
 

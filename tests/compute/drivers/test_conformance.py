@@ -10,10 +10,10 @@ import contextlib
 import os
 
 import pytest
-from tests.compute.drivers import make
 
 from kilonova.compute.model.states import PowerState
 from kilonova.compute.virt.driver import Happening, NoSuchGuest, NotAble, WrongState
+from tests.compute.drivers import make
 
 RUNNING, PAUSED, SHUTDOWN, SUSPENDED = (
     PowerState.RUNNING,

@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.compute.drivers import make, real
 
 from kilonova.compute.model.states import PowerState
 from kilonova.compute.virt.driver import BackingImage, Broken, DiskSpec, Happening, Transient
 from kilonova.kernel.process import running_in
+from tests.compute.drivers import make, real
 
 pytestmark = pytest.mark.real
 
