@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import update
+
 from kilonova.clients.image import Image
 from kilonova.clients.network import FloatingIp, Network, Port, PortIp, SecurityGroup
 from kilonova.compute.api.parts import Parts
@@ -64,6 +66,12 @@ class FakeNetworks:
 
     async def floating_ip_at(self, address: str, *, token: str | None = None) -> FloatingIp | None:
         return next((f for f in self.floating if f.address == address), None)
+
+    async def floating_ips(self, port_ids: Any, *, token: str | None = None) -> list[FloatingIp]:
+        return [f for f in self.floating if f.port_id in port_ids]
+
+    async def set_port_groups(self, port_id: str, group_ids: Any, *, token: str | None) -> None:
+        self.ports_[port_id] = replace(self.ports_[port_id], security_group_ids=tuple(group_ids))
 
     async def set_floating_ip(self, floating_id: str, port_id: str | None, fixed_ip: str | None, *, token: Any) -> None:
         self.floating = [
@@ -165,6 +173,8 @@ class Cloud:
         }
         async with self.db.transaction() as tx:
             assert await servers.change(tx, server_id, self.clock.now(), values)
+            ours = tables.operations.c.subject == server_id
+            await tx.run(update(tables.operations).where(ours).values(state="done", finished_at=self.clock.now()))
 
     async def row(self, server_id: str) -> Any:
         async with self.db.read() as tx:

@@ -43,7 +43,7 @@ async def resolve_networks(
         await _check_room(request, cards, least)
     except NetworkRefused as refused:
         raise BadRequest(f"The network service refused: {refused.message}") from None
-    return Networks(cards, names if cards is None or cards else (), ids)
+    return Networks(cards, names, ids)
 
 
 async def _cards(request: ComputeRequest, asked: Any, count: int) -> tuple[RequestedNetwork, ...] | None:
