@@ -11,8 +11,7 @@ import os
 
 import pytest
 
-from kilonova.compute.model.states import PowerState
-from kilonova.compute.virt.driver import Happening, NoSuchGuest, NotAble, WrongState
+from kilonova.compute.virt.driver import Happening, NoSuchGuest, NotAble, PowerState, WrongState
 from tests.compute.drivers import make
 
 RUNNING, PAUSED, SHUTDOWN, SUSPENDED = (

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.compute.model.states import PowerState
-from kilonova.compute.virt.driver import BackingImage, Broken, DiskSpec, Happening, Transient
+from kilonova.compute.virt.driver import BackingImage, Broken, DiskSpec, Happening, PowerState, Transient
 from kilonova.kernel.process import running_in
 from tests.compute.drivers import make, real
 

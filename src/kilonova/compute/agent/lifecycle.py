@@ -37,9 +37,16 @@ from kilonova.compute.calls import (
     Ticket,
 )
 from kilonova.compute.metadata.documents import config_drive_tree
-from kilonova.compute.model.states import PowerState
 from kilonova.compute.model.trace import hop
-from kilonova.compute.virt.driver import BackingImage, Driver, DriverError, GuestSpec, NoSuchGuest, Transient
+from kilonova.compute.virt.driver import (
+    BackingImage,
+    Driver,
+    DriverError,
+    GuestSpec,
+    NoSuchGuest,
+    PowerState,
+    Transient,
+)
 from kilonova.kernel.errors import Conflict, Error, NotFound, ServiceUnavailable
 
 LOG = logging.getLogger(__name__)

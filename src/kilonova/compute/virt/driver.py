@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from pathlib import Path
 from typing import Literal, Protocol
-
-from kilonova.compute.model.states import PowerState
 
 
 class DriverError(Exception):
@@ -140,6 +138,17 @@ class GuestSpec:
 
 
 # --- what is there ---
+
+
+class PowerState(IntEnum):
+    """What the hypervisor says of a guest. The numbers are those that the cloud shows, so they may be compared."""
+
+    NOSTATE = 0
+    RUNNING = 1
+    PAUSED = 3
+    SHUTDOWN = 4
+    CRASHED = 6
+    SUSPENDED = 7
 
 
 @dataclass(frozen=True, slots=True)

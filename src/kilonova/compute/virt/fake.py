@@ -22,7 +22,6 @@ from typing import Literal
 
 import msgspec
 
-from kilonova.compute.model.states import PowerState
 from kilonova.compute.virt.driver import (
     Capabilities,
     DiskSpec,
@@ -36,6 +35,7 @@ from kilonova.compute.virt.driver import (
     NicSpec,
     NoSuchGuest,
     NotAble,
+    PowerState,
     WrongState,
 )
 

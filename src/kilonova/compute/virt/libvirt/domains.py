@@ -11,8 +11,7 @@ from xml.etree.ElementTree import fromstring
 
 import libvirt
 
-from kilonova.compute.model.states import PowerState
-from kilonova.compute.virt.driver import GuestEvent, GuestState, Happening
+from kilonova.compute.virt.driver import GuestEvent, GuestState, Happening, PowerState
 
 _POWER_STATES = {
     libvirt.VIR_DOMAIN_NOSTATE: PowerState.NOSTATE,

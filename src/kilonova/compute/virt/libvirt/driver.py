@@ -19,7 +19,6 @@ from xml.etree.ElementTree import fromstring
 
 import libvirt
 
-from kilonova.compute.model.states import PowerState
 from kilonova.compute.virt.driver import (
     Broken,
     Capabilities,
@@ -34,6 +33,7 @@ from kilonova.compute.virt.driver import (
     NicSpec,
     NoSuchGuest,
     NotAble,
+    PowerState,
     Transient,
     WrongState,
 )
