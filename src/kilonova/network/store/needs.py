@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, delete, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, insert, select, tuple_, update
 
 from kilonova.kernel.db import Duplicate, Transaction
 from kilonova.network.drivers.driver import Kind
@@ -29,7 +29,7 @@ async def write(tx: Transaction, keys: Iterable[Key], now: datetime) -> dict[Key
         if key not in there
     ]
     try:
-        await tx.run(insert(needs), fresh)
+        await tx.run(_ADD, fresh)
     except Duplicate:
         raise Clash() from None
     for key in there:
@@ -41,11 +41,16 @@ async def find(tx: Transaction, keys: Sequence[Key]) -> Sequence[Row[Any]]:
     """The needs of these objects."""
     if not keys:
         return []
-    by_kind: dict[Kind, list[str]] = {}
-    for kind, object_id in keys:
-        by_kind.setdefault(kind, []).append(object_id)
-    clauses = [and_(needs.c.kind == str(kind), needs.c.object_id.in_(ids)) for kind, ids in by_kind.items()]
-    return await tx.all(select(needs).where(or_(*clauses)))
+    return await tx.all(_FIND, {"keys": [(str(kind), object_id) for kind, object_id in keys]})
+
+
+_FIND = select(needs).where(tuple_(needs.c.kind, needs.c.object_id).in_(bindparam("keys", expanding=True)))
+_CLEAR = delete(needs).where(
+    needs.c.kind == bindparam("the_kind"),
+    needs.c.object_id == bindparam("the_id"),
+    needs.c.wanted <= bindparam("seen"),
+)
+_ADD = insert(needs)
 
 
 async def pending(tx: Transaction, limit: int) -> Sequence[Row[Any]]:
@@ -55,8 +60,8 @@ async def pending(tx: Transaction, limit: int) -> Sequence[Row[Any]]:
 
 async def clear(tx: Transaction, seen: Mapping[Key, int]) -> None:
     """The driver has these as they were when ``seen``; a newer change keeps its need."""
-    for key, wanted in seen.items():
-        await tx.run(delete(needs).where(_is(key), needs.c.wanted <= wanted))
+    rows = [{"the_kind": str(kind), "the_id": object_id, "seen": n} for (kind, object_id), n in seen.items()]
+    await tx.run(_CLEAR, rows)
 
 
 async def fail(tx: Transaction, keys: Iterable[Key], error: str) -> None:

@@ -37,10 +37,16 @@ LISTING = Listing(
 async def subnet_ids(tx: Transaction, network_ids: Sequence[str]) -> dict[str, list[str]]:
     """The ids of the subnets of each of the networks."""
     found: dict[str, list[str]] = {}
-    statement = select(subnets.c.network_id, subnets.c.id).where(subnets.c.network_id.in_(network_ids))
-    for row in await tx.all(statement.order_by(subnets.c.created_at, subnets.c.id)):
+    for row in await tx.all(_SUBNET_IDS, {"networks": list(network_ids)}):
         found.setdefault(row.network_id, []).append(row.id)
     return found
+
+
+_SUBNET_IDS = (
+    select(subnets.c.network_id, subnets.c.id)
+    .where(subnets.c.network_id.in_(bindparam("networks", expanding=True)))
+    .order_by(subnets.c.created_at, subnets.c.id)
+)
 
 
 async def facts(tx: Transaction, network_id: str, project_id: str | None) -> Row[Any] | None:
@@ -87,10 +93,14 @@ async def has_gateway_ports(tx: Transaction, network_id: str) -> bool:
 
 async def other_users(tx: Transaction, network_id: str, owner: str, keep: Collection[str] = ()) -> list[str]:
     """Projects beside the owner (and those of ``keep``) that have ports on the network."""
-    statement = select(ports.c.project_id).distinct().where(
-        ports.c.network_id == network_id,
-        ports.c.project_id.not_in(("", owner, *keep)),
-        ports.c.device_owner.not_in((FLOATING_IP, ROUTER_GATEWAY)),
+    statement = (
+        select(ports.c.project_id)
+        .distinct()
+        .where(
+            ports.c.network_id == network_id,
+            ports.c.project_id.not_in(("", owner, *keep)),
+            ports.c.device_owner.not_in((FLOATING_IP, ROUTER_GATEWAY)),
+        )
     )
     return await tx.column(statement)
 

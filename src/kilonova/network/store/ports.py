@@ -6,13 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, delete, exists, false, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, bindparam, delete, exists, false, insert, or_, select, update
 
 from kilonova.kernel.db import Duplicate, Transaction
 from kilonova.network import errors
 from kilonova.network.model import ipam
 from kilonova.network.model.ports import METADATA
-from kilonova.network.store.listing import Filter, Listing, equals, reader, standard
+from kilonova.network.store import standard
+from kilonova.network.store.listing import Filter, Listing, equals, reader
+from kilonova.network.store.listing import standard as standard_filters
 from kilonova.network.store.standard import Clash
 from kilonova.network.store.tables import (
     networks,
@@ -81,7 +83,7 @@ LISTING = Listing(
     visible=or_(ports.c.project_id == reader(), networks.c.project_id == reader()),
     columns=dict(ports.c),
     filters={
-        **standard(ports),
+        **standard_filters(ports),
         "host": equals(port_bindings.c.host),
         "vnic_type": equals(port_bindings.c.vnic_type),
         "vif_type": equals(port_bindings.c.vif_type),
@@ -99,18 +101,37 @@ LISTING = Listing(
 )
 
 
+_ADDRESSES = (
+    select(port_addresses.c.port_id, port_addresses.c.subnet_id, port_addresses.c.ip_address, subnets.c.cidr)
+    .join(subnets, subnets.c.id == port_addresses.c.subnet_id)
+    .where(port_addresses.c.port_id.in_(bindparam("ports", expanding=True)))
+    .order_by(port_addresses.c.port_id, port_addresses.c.place)
+)
+_GROUPS = (
+    select(port_security_groups.c.port_id, port_security_groups.c.security_group_id)
+    .where(port_security_groups.c.port_id.in_(bindparam("ports", expanding=True)))
+    .order_by(port_security_groups.c.security_group_id)
+)
+_BY_IDS = _SELECT.where(ports.c.id.in_(bindparam("ports", expanding=True)))
+_TAKEN = select(port_addresses.c.ip_key).where(
+    port_addresses.c.subnet_id == bindparam("subnet"),
+    port_addresses.c.ip_key.between(bindparam("first"), bindparam("last")),
+)
+_MAC = select(ports.c.id).where(ports.c.network_id == bindparam("network"), ports.c.mac_address == bindparam("mac"))
+_ADD_GROUPS, _ADD_ADDRESSES = insert(port_security_groups), insert(port_addresses)
+_ADD_BINDING = insert(port_bindings)
+_OWN = {
+    table: delete(table).where(table.c.port_id == bindparam("port"))
+    for table in (port_addresses, port_security_groups, port_bindings)
+}
+
+
 async def addresses(tx: Transaction, port_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
     """The addresses of each of the ports, in their order: subnet_id, ip_address, cidr."""
     found: dict[str, list[Row[Any]]] = {}
     if not port_ids:
         return found
-    statement = (
-        select(port_addresses.c.port_id, port_addresses.c.subnet_id, port_addresses.c.ip_address, subnets.c.cidr)
-        .join(subnets, subnets.c.id == port_addresses.c.subnet_id)
-        .where(port_addresses.c.port_id.in_(port_ids))
-        .order_by(port_addresses.c.port_id, port_addresses.c.place)
-    )
-    for row in await tx.all(statement):
+    for row in await tx.all(_ADDRESSES, {"ports": list(port_ids)}):
         found.setdefault(row.port_id, []).append(row)
     return found
 
@@ -120,23 +141,21 @@ async def group_ids(tx: Transaction, port_ids: Sequence[str]) -> dict[str, list[
     found: dict[str, list[str]] = {}
     if not port_ids:
         return found
-    link = port_security_groups
-    statement = select(link.c.port_id, link.c.security_group_id).where(link.c.port_id.in_(port_ids))
-    for row in await tx.all(statement.order_by(link.c.security_group_id)):
+    for row in await tx.all(_GROUPS, {"ports": list(port_ids)}):
         found.setdefault(row.port_id, []).append(row.security_group_id)
     return found
 
 
 async def find(tx: Transaction, port_id: str) -> Row[Any] | None:
     """A port with its active binding and facts of its network, whoever owns it."""
-    return await tx.first(_SELECT.where(ports.c.id == port_id))
+    return await tx.first(_BY_IDS, {"ports": [port_id]})
 
 
 async def find_all(tx: Transaction, port_ids: Sequence[str]) -> dict[str, Row[Any]]:
     """Ports by id, as ``find`` gives them."""
     if not port_ids:
         return {}
-    return {row.id: row for row in await tx.all(_SELECT.where(ports.c.id.in_(list(port_ids))))}
+    return {row.id: row for row in await tx.all(_BY_IDS, {"ports": list(port_ids)})}
 
 
 async def lookup(tx: Transaction, network_id: str, ip_address: str) -> Row[Any] | None:
@@ -160,11 +179,8 @@ async def metadata_port(tx: Transaction, network_id: str) -> Row[Any] | None:
 
 async def taken(tx: Transaction, subnet_id: str, window: ipam.Pool) -> set[int]:
     """Which addresses of a window ports have."""
-    key = port_addresses.c.ip_key
-    statement = select(key).where(
-        port_addresses.c.subnet_id == subnet_id, key.between(f"{window.first:032x}", f"{window.last:032x}")
-    )
-    return {int(text, 16) for text in await tx.column(statement)}
+    bounds = {"subnet": subnet_id, "first": f"{window.first:032x}", "last": f"{window.last:032x}"}
+    return {int(text, 16) for text in await tx.column(_TAKEN, bounds)}
 
 
 async def holder(tx: Transaction, subnet_id: str, ip: str) -> str | None:
@@ -177,7 +193,7 @@ async def holder(tx: Transaction, subnet_id: str, ip: str) -> str | None:
 
 async def keep_addresses(tx: Transaction, port_id: str, network_id: str, wanted: Sequence[Address]) -> None:
     """Make the port's addresses these. Raises Clash when another port has one of them."""
-    await tx.run(delete(port_addresses).where(port_addresses.c.port_id == port_id))
+    await tx.run(_OWN[port_addresses], {"port": port_id})
     rows = [
         {
             "port_id": port_id,
@@ -190,7 +206,7 @@ async def keep_addresses(tx: Transaction, port_id: str, network_id: str, wanted:
         for place, address in enumerate(wanted)
     ]
     try:
-        await tx.run(insert(port_addresses), rows)
+        await tx.run(_ADD_ADDRESSES, rows)
     except Duplicate:
         raise Clash() from None
 
@@ -208,10 +224,9 @@ async def drop_subnet_addresses(tx: Transaction, subnet_id: str) -> list[str]:
 
 async def keep_groups(tx: Transaction, port_id: str, wanted: Iterable[str]) -> None:
     """Make the port's security groups these."""
-    await tx.run(delete(port_security_groups).where(port_security_groups.c.port_id == port_id))
-    await tx.run(
-        insert(port_security_groups), [{"port_id": port_id, "security_group_id": g} for g in dict.fromkeys(wanted)]
-    )
+    await tx.run(_OWN[port_security_groups], {"port": port_id})
+    rows = [{"port_id": port_id, "security_group_id": group_id} for group_id in dict.fromkeys(wanted)]
+    await tx.run(_ADD_GROUPS, rows)
 
 
 async def bindings(tx: Transaction, port_id: str) -> Sequence[Row[Any]]:
@@ -222,7 +237,7 @@ async def bindings(tx: Transaction, port_id: str) -> Sequence[Row[Any]]:
 
 async def add_binding(tx: Transaction, port_id: str, host: str, values: Mapping[str, Any]) -> None:
     """Record a binding. Raises Duplicate when the port has one on that host."""
-    await tx.run(insert(port_bindings).values(port_id=port_id, host=host, **values))
+    await tx.run(_ADD_BINDING, {"port_id": port_id, "host": host, **values})
 
 
 async def change_binding(tx: Transaction, port_id: str, host: str, values: Mapping[str, Any]) -> None:
@@ -241,9 +256,9 @@ async def drop_binding(tx: Transaction, port_id: str, host: str | None = None) -
 
 async def drop(tx: Transaction, port_id: str) -> None:
     """Delete a port with all that is its own."""
-    for table in (port_addresses, port_security_groups, port_bindings):
-        await tx.run(delete(table).where(table.c.port_id == port_id))
-    await tx.run(delete(ports).where(ports.c.id == port_id))
+    for statement in _OWN.values():
+        await tx.run(statement, {"port": port_id})
+    await standard.drop(tx, ports, port_id)
 
 
 async def set_status(tx: Transaction, port_id: str, status: str) -> bool:
@@ -268,5 +283,4 @@ async def of_network(tx: Transaction, network_id: str) -> list[str]:
 
 async def macs_taken(tx: Transaction, network_id: str, mac: str) -> bool:
     """Whether a port of the network has this MAC address."""
-    statement = select(func.count()).select_from(ports)
-    return bool(await tx.scalar(statement.where(ports.c.network_id == network_id, ports.c.mac_address == mac)))
+    return await tx.first(_MAC, {"network": network_id, "mac": mac}) is not None

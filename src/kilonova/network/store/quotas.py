@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Table, delete, func, insert, select
+from sqlalchemy import Table, bindparam, delete, func, insert, select
 
 from kilonova.kernel.db import Transaction
 from kilonova.network.store.tables import (
@@ -34,9 +34,16 @@ COUNTED: Mapping[str, Table] = {
 }
 
 
+_LIMITS = select(quotas.c.resource, quotas.c.limit).where(quotas.c.project_id == bindparam("project"))
+_USED = {
+    resource: select(func.count()).select_from(table).where(table.c.project_id == bindparam("project"))
+    for resource, table in COUNTED.items()
+}
+
+
 async def limits_of(tx: Transaction, project_id: str) -> dict[str, int]:
     """The limits that a project has of its own."""
-    rows = await tx.all(select(quotas.c.resource, quotas.c.limit).where(quotas.c.project_id == project_id))
+    rows = await tx.all(_LIMITS, {"project": project_id})
     return {row.resource: row.limit for row in rows}
 
 
@@ -62,9 +69,7 @@ async def forget(tx: Transaction, project_id: str) -> int:
 
 async def used(tx: Transaction, project_id: str, resource: str) -> int:
     """How many of a resource a project owns."""
-    table = COUNTED[resource]
-    statement = select(func.count()).select_from(table).where(table.c.project_id == project_id)
-    return int(await tx.scalar(statement) or 0)
+    return int(await tx.scalar(_USED[resource], {"project": project_id}) or 0)
 
 
 async def all_used(tx: Transaction, project_id: str) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, insert, literal, or_, select
+from sqlalchemy import Row, bindparam, delete, exists, insert, literal, or_, select
 
 from kilonova.kernel.db import Duplicate, Transaction
 from kilonova.kernel.ids import new_uuid
@@ -55,23 +55,31 @@ RULES = Listing(
 )
 
 
+_OF_GROUPS = (
+    select(_rules)
+    .where(_rules.c.security_group_id.in_(bindparam("groups", expanding=True)))
+    .order_by(_rules.c.created_at, _rules.c.id)
+)
+
+
 async def rules_of(tx: Transaction, group_ids: Sequence[str]) -> dict[str, list[Row[Any]]]:
     """The rules of each of the groups."""
     found: dict[str, list[Row[Any]]] = {}
     if not group_ids:
         return found
-    statement = select(_rules).where(_rules.c.security_group_id.in_(group_ids))
-    for row in await tx.all(statement.order_by(_rules.c.created_at, _rules.c.id)):
+    for row in await tx.all(_OF_GROUPS, {"groups": list(group_ids)}):
         found.setdefault(row.security_group_id, []).append(row)
     return found
 
 
 async def default_of(tx: Transaction, project_id: str) -> str | None:
     """A project's default group."""
-    statement = select(default_security_groups.c.security_group_id)
-    return await tx.scalar(  # type: ignore[no-any-return]
-        statement.where(default_security_groups.c.project_id == project_id)
-    )
+    return await tx.scalar(_DEFAULT, {"project": project_id})  # type: ignore[no-any-return]
+
+
+_DEFAULT = select(default_security_groups.c.security_group_id).where(
+    default_security_groups.c.project_id == bindparam("project")
+)
 
 
 async def make_default(tx: Transaction, project_id: str, group_id: str) -> None:

@@ -4,11 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Table, delete, func, insert, select, update
+from sqlalchemy import Delete, Insert, Row, Select, Table, Update, bindparam, delete, func, insert, select, update
 
 from kilonova.kernel.db import Transaction
+
+# Statements are built once a table: building them costs more than running them.
+
+
+@cache
+def _inserts(table: Table) -> Insert:
+    return insert(table)
+
+
+@cache
+def _updates(table: Table) -> Update:
+    match = table.c.id == bindparam("the_id")
+    return update(table).where(match).values(revision_number=table.c.revision_number + 1)
+
+
+@cache
+def _deletes(table: Table) -> Delete:
+    return delete(table).where(table.c.id == bindparam("the_id"))
+
+
+@cache
+def _finds(table: Table) -> Select[Any]:
+    return select(table).where(table.c.id == bindparam("the_id")).with_for_update()
 
 
 class Clash(Exception):
@@ -17,28 +41,25 @@ class Clash(Exception):
 
 async def add(tx: Transaction, table: Table, values: Mapping[str, Any], now: datetime) -> None:
     """Insert a row at revision 1."""
-    await tx.run(insert(table).values(**values, created_at=now, updated_at=now, revision_number=1))
+    row = {**values, "created_at": now, "updated_at": now, "revision_number": 1}
+    await tx.run(_inserts(table), row)
 
 
 async def change(tx: Transaction, table: Table, object_id: str, values: Mapping[str, Any], now: datetime) -> None:
     """Change a row and count its revision up; with no values only the revision moves."""
-    await tx.run(
-        update(table)
-        .where(table.c.id == object_id)
-        .values(**values, updated_at=now, revision_number=table.c.revision_number + 1)
-    )
+    await tx.run(_updates(table), {**values, "updated_at": now, "the_id": object_id})
 
 
 async def drop(tx: Transaction, table: Table, object_id: str) -> None:
     """Delete a row by id."""
-    await tx.run(delete(table).where(table.c.id == object_id))
+    await tx.run(_deletes(table), {"the_id": object_id})
 
 
 async def find(tx: Transaction, table: Table, object_id: str) -> Row[Any] | None:
     """The row with this id, whoever owns it. Where the engine can, it is locked until the transaction
     ends.
     """
-    return await tx.first(select(table).where(table.c.id == object_id).with_for_update())
+    return await tx.first(_finds(table), {"the_id": object_id})
 
 
 async def find_all(tx: Transaction, table: Table, object_ids: Sequence[str]) -> dict[str, Row[Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, bindparam, or_, select
 
 from kilonova.kernel.db import Transaction
 from kilonova.network.model.ports import AUTOMATIC_OWNERS
@@ -47,8 +47,12 @@ POOLS = Listing(
 
 async def of_network(tx: Transaction, network_id: str) -> Sequence[Row[Any]]:
     """The subnets of a network, oldest first."""
-    statement = select(subnets).where(subnets.c.network_id == network_id)
-    return await tx.all(statement.order_by(subnets.c.created_at, subnets.c.id))
+    return await tx.all(_OF_NETWORK, {"network": network_id})
+
+
+_OF_NETWORK = (
+    select(subnets).where(subnets.c.network_id == bindparam("network")).order_by(subnets.c.created_at, subnets.c.id)
+)
 
 
 async def of_pool(tx: Transaction, pool_id: str) -> Sequence[Row[Any]]:

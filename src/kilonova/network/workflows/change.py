@@ -88,14 +88,14 @@ async def carry_out(service: Network, context: Context, work: Callable[[Change],
                 )
                 result = await work(change)
                 await service.realiser.settle(tx)
-                await needs.write(tx, change.touched, change.now)
+                written = await needs.write(tx, change.touched, change.now) if change.touched else {}
         except BaseException as error:
             service.realiser.unsettle(settled)
             if isinstance(error, Clash):
                 continue
             raise
         service.events.post(change.news)
-        if change.touched:
-            await service.realiser.carry_out(change.touched)
+        if written:
+            await service.realiser.carry_out(written)
         return result
     raise TooBusy()

@@ -39,16 +39,16 @@ class Realiser:
 
     def __init__(self, db: Database, driver: NetworkDriver, clock: Clock, dns_domain: str):
         self._db, self._driver, self._clock, self._dns_domain = db, driver, clock, dns_domain
-        self._waiting: dict[Key, None] = {}
+        self._waiting: dict[Key, int] = {}
         self._done: dict[Key, int] = {}
         self._lock = asyncio.Lock()
 
-    async def carry_out(self, keys: Iterable[Key]) -> None:
-        """Tell the driver of these objects; returns when it was told or could not be."""
-        self._waiting.update(dict.fromkeys(keys))
+    async def carry_out(self, written: Mapping[Key, int]) -> None:
+        """Tell the driver of these objects (with the numbers of their needs); returns when it was told or not."""
+        for key, number in written.items():
+            self._waiting[key] = max(number, self._waiting.get(key, 0))
         async with self._lock:
-            batch = list(self._waiting)
-            self._waiting.clear()
+            batch, self._waiting = self._waiting, {}
             if batch:
                 await self._tell(batch)
 
@@ -77,18 +77,18 @@ class Realiser:
                 async with self._db.transaction() as tx:
                     await self.settle(tx)
             async with self._db.read() as tx:
-                left = [(Kind(row.kind), row.object_id) for row in await needs.pending(tx, SWEEP_BATCH)]
+                rows = await needs.pending(tx, SWEEP_BATCH)
+                left = {(Kind(row.kind), row.object_id): int(row.wanted) for row in rows}
             if left:
                 await self._tell(left)
         return len(left)
 
-    async def _tell(self, batch: Sequence[Key]) -> None:
-        async with self._db.read() as tx:
-            seen = {(Kind(row.kind), row.object_id): int(row.wanted) for row in await needs.find(tx, batch)}
-            seen = {key: number for key, number in seen.items() if self._done.get(key) != number}
-            specs = await wanted.specs(tx, seen, self._dns_domain)
+    async def _tell(self, batch: Mapping[Key, int]) -> None:
+        seen = {key: number for key, number in batch.items() if self._done.get(key, 0) < number}
         if not seen:
             return
+        async with self._db.read() as tx:
+            specs = await wanted.specs(tx, seen, self._dns_domain)
         try:
             await self._apply(changes_for(seen, specs))
         except BadSpec as error:
