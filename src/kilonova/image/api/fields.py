@@ -80,10 +80,10 @@ TASK = FieldTable(
 READ_ONLY = frozenset(
     (
         "status", "size", "virtual_size", "checksum", "os_hash_algo", "os_hash_value", "created_at", "updated_at",
-        "self", "file", "schema", "direct_url", "stores", "url",
+        "self", "file", "schema", "direct_url", "stores",
     )
 )  # fmt: skip
-RESERVED = frozenset(("members", "deleted", "deleted_at", "is_public", "locations", "location", "image_id", "blob_id"))
+RESERVED = frozenset(("deleted", "deleted_at", "location", "locations"))
 RESERVED_PREFIX = "os_glance_"
 
 _encode = msgspec.json.Encoder().encode

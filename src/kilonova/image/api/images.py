@@ -18,11 +18,11 @@ from kilonova.image.errors import (
 )
 from kilonova.image.model import listing, patch
 from kilonova.image.model.image import COMMUNITY, PUBLIC, QUEUED, Image
-from kilonova.image.service import ImageService, see, viewer
+from kilonova.image.service import ImageService, current, see, viewer
 from kilonova.image.store import images, uploads
 from kilonova.image.store.listing import find as find_page
 from kilonova.image.workflows.uploading import discard
-from kilonova.kernel.db import Duplicate
+from kilonova.kernel.db import Duplicate, Transaction
 from kilonova.kernel.errors import BadRequest, UnsupportedMediaType
 from kilonova.kernel.ids import new_uuid
 from kilonova.kernel.web import Request, Response, answer, no_content
@@ -65,11 +65,8 @@ async def list_images(request: Request[ImageService]) -> Response:
     query = listing.parse(request.query, page_default=service.settings.page_default, page_max=service.settings.page_max)
     async with service.db.read() as tx:
         if query.marker is not None:
-            await _check_marker(request, query.marker)
-        try:
-            keys = await find_page(tx, query, viewer(request.context))
-        except LookupError:
-            raise BadRequest(f"The marker {query.marker} names no image.") from None
+            await _check_marker(request, tx, query.marker)
+        keys = await find_page(tx, query, viewer(request.context))
         found = await documents(service, tx, keys)
     page: dict[str, Any] = {
         "images": found,
@@ -81,11 +78,10 @@ async def list_images(request: Request[ImageService]) -> Response:
     return answer(page)
 
 
-async def _check_marker(request: Request[ImageService], marker: str) -> None:
+async def _check_marker(request: Request[ImageService], tx: Transaction, marker: str) -> None:
     """A marker is no way to learn of images that the caller cannot see."""
-    async with request.service.db.read() as tx:
-        if await see(tx, await images.get(tx, marker), request.context) is None:
-            raise BadRequest(f"The marker {marker} names no image.")
+    if await see(tx, await current(request.service, tx, marker), request.context) is None:
+        raise BadRequest(f"The marker {marker} names no image.")
 
 
 async def show_image(request: Request[ImageService]) -> Response:

@@ -28,7 +28,7 @@ _shapes: dict[tuple[Any, ...], Select[Any]] = {}
 
 
 async def find(tx: Transaction, query: Query, viewer: Viewer) -> list[tuple[str, int]]:
-    """Ids and generations of one page. Raises LookupError when the marker names no image."""
+    """Ids and generations of one page. Behind a marker that names no image there is nothing."""
     after: Mapping[Any, Any] | None = None
     if query.marker is not None:
         row = await tx.first(
@@ -37,7 +37,7 @@ async def find(tx: Transaction, query: Query, viewer: Viewer) -> list[tuple[str,
             )
         )
         if row is None:
-            raise LookupError(query.marker)
+            return []
         after = row._mapping
     rows = await tx.all(_statement(query, viewer, after), _values(query, viewer))
     return [(row.id, row.generation) for row in rows]

@@ -53,11 +53,9 @@ async def end(tx: Transaction, blob_id: str) -> bool:
     return await tx.run(delete(uploads).where(uploads.c.blob_id == blob_id)) > 0
 
 
-async def end_of_image(tx: Transaction, image_id: str) -> list[str]:
-    """Take all uploads of an image out; their blobs."""
-    found = await tx.column(select(uploads.c.blob_id).where(uploads.c.image_id == image_id))
+async def end_of_image(tx: Transaction, image_id: str) -> None:
+    """Take all uploads of an image out; those that are under way notice."""
     await tx.run(delete(uploads).where(uploads.c.image_id == image_id))
-    return found
 
 
 async def reserved_bytes(tx: Transaction, owner: str, *, but: str) -> int:
