@@ -33,17 +33,17 @@ class SystemClock:
 
 def iso_seconds(moment: datetime | None) -> str | None:
     """``2026-01-02T03:04:05Z``: the form of Nova, Glance and most others."""
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return None if moment is None else moment.isoformat(timespec="seconds")[:19] + "Z"
 
 
 def iso_micros(moment: datetime | None) -> str | None:
     """``2026-01-02T03:04:05.000000``: no zone, microseconds (Nova's OS-SRV-USG and services)."""
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return None if moment is None else moment.isoformat(timespec="microseconds")[:26]
 
 
 def iso_micros_z(moment: datetime | None) -> str | None:
     """``2026-01-02T03:04:05.000000Z``: Keystone's form."""
-    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return None if moment is None else moment.isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def parse_iso(text: str) -> datetime:

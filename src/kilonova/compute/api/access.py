@@ -23,6 +23,7 @@ async def server_row(
     rule: str | None = None,
     deleted: bool | None = False,
     bulky: bool = False,
+    plain: bool = False,
     for_update: bool = False,
 ) -> Row[Any]:
     """The server named in the URL, after the route's rule (or `rule`) allowed the caller to touch it.
@@ -37,6 +38,7 @@ async def server_row(
         project_id=None if context.is_admin or context.service_roles else context.project_id or "",
         deleted=deleted,
         bulky=bulky,
+        plain=plain,
         for_update=for_update,
     )
     if row is None:

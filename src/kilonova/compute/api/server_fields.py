@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
+import msgspec
+from msgspec import Raw
 from sqlalchemy import Row
 
 from kilonova.compute.api.links import links
@@ -38,7 +42,7 @@ class Frame:
 
 
 class ServerView:
-    """A server's row within a frame."""
+    """A server's row, its JSON as text, within a frame."""
 
     __slots__ = ("frame", "row")
 
@@ -52,7 +56,13 @@ class ServerView:
 
 
 def _column(name: str) -> Callable[[ServerView], Any]:
-    return lambda view: getattr(view.row, name)
+    return attrgetter("row." + name)
+
+
+def _json(name: str) -> Callable[[ServerView], Any]:
+    """JSON that goes out as it is stored."""
+    column = attrgetter("row." + name)
+    return lambda view: Raw(column(view))
 
 
 def _text(name: str) -> Callable[[ServerView], Any]:
@@ -84,8 +94,14 @@ def _flavor_link(view: ServerView) -> dict[str, Any]:
     return {"id": key, "links": [{"rel": "bookmark", "href": f"{view.frame.base[1]}/flavors/{key}"}]}
 
 
-def _flavor(view: ServerView) -> dict[str, Any]:
-    has = view.row.flavor
+@lru_cache(maxsize=2000)
+def _addresses(vifs: str) -> Raw:
+    return Raw(msgspec.json.encode(addresses(msgspec.json.decode(vifs))))
+
+
+@lru_cache(maxsize=1000)
+def _flavor(text: str, sees_specs: bool) -> Raw:
+    has = msgspec.json.decode(text)
     shown = {
         "vcpus": has["vcpus"],
         "ram": has["ram_mib"],
@@ -94,9 +110,21 @@ def _flavor(view: ServerView) -> dict[str, Any]:
         "swap": has["swap_mib"],
         "original_name": has["name"],
     }
-    if view.frame.sees_specs:
+    if sees_specs:
         shown["extra_specs"] = has["extra_specs"]
-    return shown
+    return Raw(msgspec.json.encode(shown))
+
+
+@lru_cache(maxsize=1000)
+def _image_properties(text: str) -> dict[str, Any]:
+    properties: dict[str, Any] = msgspec.json.decode(text)["properties"]
+    return properties
+
+
+@lru_cache(maxsize=1000)
+def _spec(text: str) -> dict[str, Any]:
+    spec: dict[str, Any] = msgspec.json.decode(text)
+    return spec
 
 
 def _image(view: ServerView) -> Any:
@@ -108,24 +136,24 @@ def _image(view: ServerView) -> Any:
 
 def _image_with_properties(view: ServerView) -> Any:
     shown = _image(view)
-    return {**shown, "properties": view.row.image["properties"]} if shown else shown
+    return {**shown, "properties": _image_properties(view.row.image)} if shown else shown
 
 
 def _fault(view: ServerView) -> dict[str, Any]:
-    has = view.row.fault
+    has = msgspec.json.decode(view.row.fault)
     shown = {"code": has["code"], "created": has["created_at"][:19] + "Z", "message": has["message"]}
     if has["details"] and (view.frame.is_admin or has["code"] != 500):
         shown["details"] = has["details"]
     return shown
 
 
-def _groups(view: ServerView) -> list[dict[str, str]]:
-    return [{"name": name} for name in view.row.security_groups]
+@lru_cache(maxsize=1000)
+def _groups(text: str) -> list[dict[str, str]]:
+    return [{"name": name} for name in msgspec.json.decode(text)]
 
 
 def _hints(view: ServerView) -> dict[str, Any]:
-    spec = view.row.spec
-    return {key: list(values) for key, values in spec["hints"].items()}
+    return {key: list(values) for key, values in _spec(view.row.spec)["hints"].items()}
 
 
 _NAMED = (
@@ -141,22 +169,22 @@ _ALWAYS = (
     Field("status", lambda view: view.status),
     Field("tenant_id", _column("project_id")),
     Field("user_id", _column("user_id")),
-    Field("metadata", _column("metadata")),
+    Field("metadata", _json("metadata")),
     Field("hostId", lambda view: hide_host(view.row.project_id, view.row.host)),
     Field("image", _image, until=v(97)),
     Field("image", _image_with_properties, since=v(98)),
     Field("flavor", _flavor_link, until=v(46)),
-    Field("flavor", _flavor, since=v(47)),
+    Field("flavor", lambda view: _flavor(view.row.flavor, view.frame.sees_specs), since=v(47)),
     Field("created", lambda view: iso_seconds(view.row.created_at)),
     Field("updated", lambda view: iso_seconds(view.row.updated_at)),
-    Field("addresses", lambda view: addresses(view.row.vifs)),
+    Field("addresses", lambda view: _addresses(view.row.vifs)),
     Field("accessIPv4", _text("access_ipv4")),
     Field("accessIPv6", _text("access_ipv6")),
     Field("OS-DCF:diskConfig", _column("disk_config")),
     Field("locked", lambda view: view.row.locked_by is not None, since=v(9)),
     Field("description", _column("description"), since=v(19)),
     Field("tags", lambda view: list(tags_of(view.row.tags)), since=v(26)),
-    Field("trusted_image_certificates", lambda view: view.row.spec["trusted_certificates"], since=v(63)),
+    Field("trusted_image_certificates", lambda view: _spec(view.row.spec)["trusted_certificates"], since=v(63)),
     Field("locked_reason", _column("locked_reason"), since=v(73)),
 )
 
@@ -179,13 +207,13 @@ _EXTENDED = (
     Field("OS-EXT-SRV-ATTR:hostname", _column("hostname"), since=v(90)),
     Field(
         "OS-EXT-SRV-ATTR:kernel_id",
-        lambda view: view.row.image["properties"].get("kernel_id", ""),
+        lambda view: _image_properties(view.row.image).get("kernel_id", ""),
         since=v(3),
         policy=ATTRIBUTES,
     ),
     Field(
         "OS-EXT-SRV-ATTR:ramdisk_id",
-        lambda view: view.row.image["properties"].get("ramdisk_id", ""),
+        lambda view: _image_properties(view.row.image).get("ramdisk_id", ""),
         since=v(3),
         policy=ATTRIBUTES,
     ),
@@ -197,7 +225,7 @@ _EXTENDED = (
         since=v(16),
         policy=HOST_STATUS,
     ),
-    Field("pinned_availability_zone", lambda view: view.row.spec["zone"], since=v(96)),
+    Field("pinned_availability_zone", lambda view: _spec(view.row.spec)["zone"], since=v(96)),
     Field("scheduler_hints", _hints, since=v(100)),
 )
 
@@ -216,8 +244,8 @@ SERVER_CHANGED = FieldTable(*_ALWAYS, *_SINCE_75)
 def finish(shown: dict[str, Any], view: ServerView) -> dict[str, Any]:
     """Add the keys that are there only in some states."""
     row, status = view.row, shown["status"]
-    if row.security_groups and row.vifs:
-        shown["security_groups"] = _groups(view)
+    if row.vifs != "[]" and row.security_groups != "[]":
+        shown["security_groups"] = _groups(row.security_groups)
     if status in _WITH_PROGRESS:
         shown["progress"] = row.progress
     if row.fault is not None and status in _WITH_FAULT:

@@ -115,13 +115,13 @@ async def _host_states(
 async def show_server(request: ComputeRequest) -> Response:
     """GET /servers/{id}"""
     async with request.service.db.read() as tx:
-        row = await server_row(request, tx, bulky=_sees_user_data(request))
+        row = await server_row(request, tx, bulky=_sees_user_data(request), plain=True)
         shown = await render_one(request, tx, row, SERVER_ALONE)
     return answer({"server": shown})
 
 
 async def render_one(request: ComputeRequest, tx: Transaction, row: Row[Any], fields: FieldTable) -> dict[str, Any]:
-    """One server as the wire has it."""
+    """One server (a plain row) as the wire has it."""
     frame = _frame(request, await _host_states(request, [row], tx))
     if request.version >= v(71):
         frame.groups = {row.id: tuple(await groups.of_server(tx, row.id))}
@@ -144,7 +144,7 @@ async def update_server(request: ComputeRequest) -> Response:
     async with request.service.db.transaction() as tx:
         row = await server_row(request, tx, for_update=True)
         await servers.change(tx, row.id, request.service.clock.now(), values)
-        row = await server_row(request, tx, bulky=_sees_user_data(request))
+        row = await server_row(request, tx, bulky=_sees_user_data(request), plain=True)
         shown = await render_one(request, tx, row, SERVER_CHANGED)
     return answer({"server": shown})
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 
 from kilonova.compute.errors import QuotaExceeded
 from kilonova.compute.store.tables import (
@@ -68,7 +68,7 @@ async def has_user_limits(tx: Transaction, project_id: str, user_id: str) -> boo
 
 async def server_use(tx: Transaction, project_id: str, user_id: str | None = None) -> ServerUse:
     """What servers take now; those being built and those in error count too."""
-    wanted = select(
+    wanted: Select[Any] = select(
         func.count(), func.coalesce(func.sum(servers.c.vcpus), 0), func.coalesce(func.sum(servers.c.ram_mib), 0)
     ).where(servers.c.project_id == project_id, servers.c.deleted.is_(False))
     if user_id is not None:

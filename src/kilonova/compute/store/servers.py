@@ -14,11 +14,19 @@ from kilonova.compute.model.flavors import FlavorSnapshot
 from kilonova.compute.model.servers import Fault, ImageSnapshot, Server, ServerSpec, Vif
 from kilonova.compute.model.states import VmState, pairs_of
 from kilonova.compute.store.tables import servers
-from kilonova.kernel.db import Page, Transaction, paginate
+from kilonova.kernel.db import JsonText, Page, Transaction, paginate
 
 _BULKY = frozenset(("user_data", "public_key"))
 SHOWN = tuple(c for c in servers.c if c.name not in _BULKY)
-"""What a list reads: all but the columns that may be large."""
+"""What most questions read: all but the columns that may be large."""
+
+_PLAIN = tuple(
+    type_coerce(c, Text).label(c.name) if isinstance(c.type, JsonText) else c
+    for c in servers.c
+    if c.name != "public_key"
+)
+_PLAIN_BRIEF = tuple(c for c in _PLAIN if c.name != "user_data")
+"""What is only shown: JSON stays text, to be passed on, or to be looked up by its text."""
 
 SORTABLE: dict[str, ColumnElement[Any]] = {
     "access_ip_v4": servers.c.access_ipv4,
@@ -148,9 +156,9 @@ def _has_metadata(key: str, value: str) -> ColumnElement[bool]:
 
 
 async def page(tx: Transaction, by: Filters, page: Page, *, bulky: bool = False) -> Sequence[Row[Any]]:
-    """A page of servers as rows. `bulky`: with the columns that may be large."""
-    columns = tuple(servers.c) if bulky else SHOWN
-    return await tx.all(paginate(_filtered(select(*columns), by), SORTABLE, page))
+    """A page of servers to be shown: rows with JSON as text. `bulky`: with the columns that may be large."""
+    wanted = select(*(_PLAIN if bulky else _PLAIN_BRIEF))
+    return await tx.all(paginate(_filtered(wanted, by), SORTABLE, page))
 
 
 async def ids_and_names(tx: Transaction, by: Filters, page: Page) -> Sequence[Row[Any]]:
@@ -171,6 +179,7 @@ async def sort_values(
 
 _ONE = select(*servers.c)
 _SHOW = select(*SHOWN)
+_SHOW_PLAIN = {True: select(*_PLAIN), False: select(*_PLAIN_BRIEF)}
 
 
 async def find(
@@ -180,10 +189,15 @@ async def find(
     project_id: str | None = None,
     deleted: bool | None = False,
     bulky: bool = False,
+    plain: bool = False,
     for_update: bool = False,
 ) -> Row[Any] | None:
-    """A server's row, or None. `project_id` None: whose ever it is. `for_update` locks it where engines can."""
-    wanted = (_ONE if bulky else _SHOW).where(servers.c.id == server_id)
+    """A server's row, or None. `project_id` None: whose ever it is. `for_update` locks it where engines can.
+
+    `bulky`: with the columns that may be large. `plain`: to be shown, with JSON as text.
+    """
+    start: Select[Any] = _SHOW_PLAIN[bulky] if plain else _ONE if bulky else _SHOW
+    wanted = start.where(servers.c.id == server_id)
     if deleted is not None:
         wanted = wanted.where(servers.c.deleted.is_(deleted))
     if project_id is not None:
