@@ -47,6 +47,18 @@ def test_a_remembered_decision_is_one_for_the_same_domain_and_owner() -> None:
         assert not policies.may("x", ADMINISTRATOR, {}), "is_admin:1 is upstream's bootstrap token, which we have not"
 
 
+def test_a_token_of_another_scope_does_not_pass_where_scopes_are_enforced() -> None:
+    rows = (Rule("x", ADMIN, scope_types=("system", "project")), Rule("y", ADMIN, scope_types=()))
+    domain = Context(user_id="u", domain_id="d", roles=("admin",))
+    system = Context(user_id="u", system_scope="all", roles=("admin",))
+    policies = Policies(rows, enforce_scope=True)
+    assert policies.may("x", ADMINISTRATOR, {})
+    assert policies.may("x", system, {})
+    assert not policies.may("x", domain, {})
+    assert policies.may("y", domain, {})
+    assert Policies(rows).may("x", domain, {})
+
+
 def test_a_file_replaces_defaults(tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text('"a:admin": "role:reader"\n')

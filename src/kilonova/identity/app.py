@@ -54,7 +54,7 @@ def build(
         name="identity",
         routes=ROUTES,
         dialect=KEYSTONE,
-        policies=Policies(RULES, file=policy_file),
+        policies=Policies(RULES, file=policy_file, enforce_scope=True),
         authenticate=_authenticator(parts),
         title="Identity API (Keystone v3)",
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from kilonova.kernel.policy import Rule
 
 ALL_SCOPES = ("system", "domain", "project")
+NOT_DOMAIN = ("system", "project")
 ADMIN = "rule:admin_required"
 SYSTEM_READER = "(role:reader and system_scope:all)"
 ADMIN_OR_SYSTEM_READER = f"{ADMIN} or {SYSTEM_READER}"
@@ -34,12 +35,14 @@ GRANT_MANAGER = f"{ADMIN} or (role:manager and {_ACTOR} and {_PLACE} and {_MANAG
 READ_PROJECT = f"{ADMIN_OR_SYSTEM_READER} or {PROJECTS_DOMAIN_READER} or {TARGET_PROJECT}"
 READ_USER = f"{ADMIN_OR_SYSTEM_READER} or {USERS_DOMAIN_READER} or {OWNER}"
 ADMIN_OR_OWNER = f"{ADMIN} or {OWNER}"
-SYSTEM_READER_OR_OWNER = f"{ADMIN_OR_SYSTEM_READER} or {OWNER}"
+SYSTEM_READER_OR_OWNER = f"{SYSTEM_READER} or {OWNER}"
+SYSTEM_ADMIN_OR_OWNER = f"(role:admin and system_scope:all) or {OWNER}"
 TRUSTOR = "user_id:%(target.trust.trustor_user_id)s"
 TRUSTEE = "user_id:%(target.trust.trustee_user_id)s"
 CREDENTIAL_OWNER = "user_id:%(target.credential.user_id)s"
 LIMIT_READER = (
     f"{ADMIN_OR_SYSTEM_READER} or (domain_id:%(target.limit.domain.id)s and not None:%(target.limit.domain.id)s) or "
+    "domain_id:%(target.limit.project.domain_id)s or "
     "(project_id:%(target.limit.project_id)s and not None:%(target.limit.project_id)s)"
 )
 
@@ -61,15 +64,23 @@ def _row(name: str, check: str, summary: str, *operations: str, scopes: tuple[st
 
 
 def _noun(
-    one: str, many: str, path: str, read: str, write: str, list_: str | None = None
+    one: str,
+    many: str,
+    path: str,
+    read: str,
+    write: str,
+    list_: str | None = None,
+    *,
+    read_in: tuple[str, ...] = ALL_SCOPES,
+    write_in: tuple[str, ...] = ALL_SCOPES,
 ) -> tuple[Rule, ...]:
     item = f"{path}/{{{one}_id}}"
     return (
-        _row(f"get_{one}", read, f"Show a {one}.", f"GET {item}"),
-        _row(f"list_{many}", list_ or read, f"List {many}.", f"GET {path}"),
-        _row(f"create_{one}", write, f"Create a {one}.", f"POST {path}"),
-        _row(f"update_{one}", write, f"Change a {one}.", f"PATCH {item}"),
-        _row(f"delete_{one}", write, f"Delete a {one}.", f"DELETE {item}"),
+        _row(f"get_{one}", read, f"Show a {one}.", f"GET {item}", scopes=read_in),
+        _row(f"list_{many}", list_ or read, f"List {many}.", f"GET {path}", scopes=read_in),
+        _row(f"create_{one}", write, f"Create a {one}.", f"POST {path}", scopes=write_in),
+        _row(f"update_{one}", write, f"Change a {one}.", f"PATCH {item}", scopes=write_in),
+        _row(f"delete_{one}", write, f"Delete a {one}.", f"DELETE {item}", scopes=write_in),
     )
 
 
@@ -89,7 +100,8 @@ RULES: tuple[Rule, ...] = (
     *_noun("domain", "domains", "/domains",
            f"{ADMIN_OR_SYSTEM_READER} or token.domain.id:%(target.domain.id)s or "
            "token.project.domain.id:%(target.domain.id)s", ADMIN,
-           f"{ADMIN_OR_SYSTEM_READER} or (role:reader and token.domain.id:%(target.domain.id)s)"),
+           f"{ADMIN_OR_SYSTEM_READER} or (role:reader and token.domain.id:%(target.domain.id)s)",
+           write_in=NOT_DOMAIN),
     *_noun("project", "projects", "/projects", READ_PROJECT, f"{ADMIN} or {MANAGER_OF_PROJECTS}",
            f"{ADMIN_OR_SYSTEM_READER} or {DOMAIN_READER}"),
     _row("list_user_projects", f"{ADMIN_OR_SYSTEM_READER} or (role:reader and domain_id:%(target.user.domain_id)s) or "
@@ -122,8 +134,11 @@ RULES: tuple[Rule, ...] = (
     _row("remove_user_from_group",
          f"{ADMIN} or (role:manager and domain_id:%(target.group.domain_id)s and "
          "domain_id:%(target.user.domain_id)s)", "Remove a user.", "DELETE /groups/{group_id}/users/{user_id}"),
-    *_noun("role", "roles", "/roles", f"{ADMIN_OR_SYSTEM_READER} or role:manager", ADMIN),
-    *_noun("domain_role", "domain_roles", "/roles", ADMIN_OR_SYSTEM_READER, ADMIN),
+    *_noun("role", "roles", "/roles",
+           f"{ADMIN_OR_SYSTEM_READER} or (role:manager and domain_id:%(target.domain_id)s)", ADMIN,
+           write_in=NOT_DOMAIN),
+    *_noun("domain_role", "domain_roles", "/roles", ADMIN_OR_SYSTEM_READER, ADMIN,
+           read_in=NOT_DOMAIN, write_in=NOT_DOMAIN),
     _row("check_grant", GRANT_READER, "Check a grant.", "HEAD /projects/{project_id}/users/{user_id}/roles/{role_id}"),
     _row("list_grants", GRANT_LISTER, "List grants.", "GET /projects/{project_id}/users/{user_id}/roles"),
     _row("create_grant", GRANT_MANAGER, "Grant a role.", "PUT /projects/{project_id}/users/{user_id}/roles/{role_id}"),
@@ -131,7 +146,7 @@ RULES: tuple[Rule, ...] = (
          "DELETE /projects/{project_id}/users/{user_id}/roles/{role_id}"),
     *(
         _row(f"{verb}_system_grant{plural}_for_{actor}", check, f"{verb.title()} system roles of a {actor}.",
-             f"{method} /system/{actor}s/{{{actor}_id}}/roles{item}")
+             f"{method} /system/{actor}s/{{{actor}_id}}/roles{item}", scopes=NOT_DOMAIN)
         for actor in ("user", "group")
         for verb, plural, check, method, item in (
             ("list", "s", ADMIN_OR_SYSTEM_READER, "GET", ""),
@@ -141,26 +156,33 @@ RULES: tuple[Rule, ...] = (
         )
     ),
     _row("get_implied_role", ADMIN_OR_SYSTEM_READER, "Show an implication.",
-         "GET /roles/{prior_role_id}/implies/{implied_role_id}"),
+         "GET /roles/{prior_role_id}/implies/{implied_role_id}",
+         scopes=NOT_DOMAIN),
     _row("list_implied_roles", ADMIN_OR_SYSTEM_READER, "List implications of a role.",
-         "GET /roles/{prior_role_id}/implies"),
-    _row("list_role_inference_rules", ADMIN_OR_SYSTEM_READER, "List all implications.", "GET /role_inferences"),
+         "GET /roles/{prior_role_id}/implies",
+         scopes=NOT_DOMAIN),
+    _row("list_role_inference_rules", ADMIN_OR_SYSTEM_READER, "List all implications.", "GET /role_inferences",
+         scopes=NOT_DOMAIN),
     _row("check_implied_role", ADMIN_OR_SYSTEM_READER, "Check an implication.",
-         "HEAD /roles/{prior_role_id}/implies/{implied_role_id}"),
-    _row("create_implied_role", ADMIN, "Add an implication.", "PUT /roles/{prior_role_id}/implies/{implied_role_id}"),
-    _row("delete_implied_role", ADMIN, "Remove one.", "DELETE /roles/{prior_role_id}/implies/{implied_role_id}"),
+         "HEAD /roles/{prior_role_id}/implies/{implied_role_id}",
+         scopes=NOT_DOMAIN),
+    _row("create_implied_role", ADMIN, "Add an implication.", "PUT /roles/{prior_role_id}/implies/{implied_role_id}",
+         scopes=NOT_DOMAIN),
+    _row("delete_implied_role", ADMIN, "Remove one.", "DELETE /roles/{prior_role_id}/implies/{implied_role_id}",
+         scopes=NOT_DOMAIN),
     _row("list_role_assignments", f"{ADMIN_OR_SYSTEM_READER} or {DOMAIN_READER}", "List role assignments.",
          "GET /role_assignments"),
     _row("list_role_assignments_for_tree",
          f"{ADMIN_OR_SYSTEM_READER} or {PROJECTS_DOMAIN_READER} or {PROJECT_ADMIN}", "List those of a tree.",
          "GET /role_assignments?include_subtree"),
-    *_noun("service", "services", "/services", ADMIN_OR_SYSTEM_READER, ADMIN),
-    *_noun("endpoint", "endpoints", "/endpoints", ADMIN_OR_SYSTEM_READER, ADMIN),
-    *_noun("region", "regions", "/regions", "", ADMIN),
+    *_noun("service", "services", "/services", ADMIN_OR_SYSTEM_READER, ADMIN, read_in=NOT_DOMAIN, write_in=NOT_DOMAIN),
+    *_noun("endpoint", "endpoints", "/endpoints", ADMIN_OR_SYSTEM_READER, ADMIN,
+           read_in=NOT_DOMAIN, write_in=NOT_DOMAIN),
+    *_noun("region", "regions", "/regions", "", ADMIN, write_in=NOT_DOMAIN),
     *_noun("credential", "credentials", "/credentials", f"{ADMIN_OR_SYSTEM_READER} or {CREDENTIAL_OWNER}",
            f"{ADMIN} or {CREDENTIAL_OWNER}"),
     *(
-        _row(f"ec2_{name}", check, summary, f"{method} /users/{{user_id}}/credentials/OS-EC2{item}")
+        _row(f"ec2_{name}", check, summary, f"{method} /users/{{user_id}}/credentials/OS-EC2{item}", scopes=NOT_DOMAIN)
         for name, check, summary, method, item in (
             ("get_credential", f"{ADMIN_OR_SYSTEM_READER} or {CREDENTIAL_OWNER}", "Show one.", "GET",
              "/{credential_id}"),
@@ -169,39 +191,55 @@ RULES: tuple[Rule, ...] = (
             ("delete_credential", f"{ADMIN} or {CREDENTIAL_OWNER}", "Delete one.", "DELETE", "/{credential_id}"),
         )
     ),
-    _row("get_application_credential", SYSTEM_READER_OR_OWNER, "Show an application credential.",
-         "GET /users/{user_id}/application_credentials/{application_credential_id}"),
-    _row("list_application_credentials", SYSTEM_READER_OR_OWNER, "List application credentials.",
-         "GET /users/{user_id}/application_credentials"),
+    _row("get_application_credential", f"{ADMIN} or {SYSTEM_READER_OR_OWNER}", "Show an application credential.",
+         "GET /users/{user_id}/application_credentials/{application_credential_id}",
+         scopes=NOT_DOMAIN),
+    _row("list_application_credentials", f"{ADMIN} or {SYSTEM_READER_OR_OWNER}", "List application credentials.",
+         "GET /users/{user_id}/application_credentials",
+         scopes=NOT_DOMAIN),
     _row("create_application_credential", OWNER, "Create an application credential.",
          "POST /users/{user_id}/application_credentials", scopes=("project",)),
     _row("delete_application_credential", ADMIN_OR_OWNER, "Delete an application credential.",
-         "DELETE /users/{user_id}/application_credentials/{application_credential_id}"),
+         "DELETE /users/{user_id}/application_credentials/{application_credential_id}",
+         scopes=NOT_DOMAIN),
     _row("get_access_rule", SYSTEM_READER_OR_OWNER, "Show an access rule.",
-         "GET /users/{user_id}/access_rules/{access_rule_id}"),
-    _row("list_access_rules", SYSTEM_READER_OR_OWNER, "List access rules.", "GET /users/{user_id}/access_rules"),
-    _row("delete_access_rule", ADMIN_OR_OWNER, "Delete an access rule.",
-         "DELETE /users/{user_id}/access_rules/{access_rule_id}"),
-    *_noun("registered_limit", "registered_limits", "/registered_limits", "", ADMIN),
+         "GET /users/{user_id}/access_rules/{access_rule_id}",
+         scopes=NOT_DOMAIN),
+    _row("list_access_rules", SYSTEM_READER_OR_OWNER, "List access rules.", "GET /users/{user_id}/access_rules",
+         scopes=NOT_DOMAIN),
+    _row("delete_access_rule", SYSTEM_ADMIN_OR_OWNER, "Delete an access rule.",
+         "DELETE /users/{user_id}/access_rules/{access_rule_id}",
+         scopes=NOT_DOMAIN),
+    *_noun("registered_limit", "registered_limits", "/registered_limits", "", ADMIN, write_in=NOT_DOMAIN),
     _row("get_limit_model", "", "The enforcement model.", "GET /limits/model"),
     _row("get_limit", LIMIT_READER, "Show a limit.", "GET /limits/{limit_id}"),
     _row("list_limits", "", "List limits.", "GET /limits"),
-    _row("create_limits", ADMIN, "Create limits.", "POST /limits"),
-    _row("update_limit", ADMIN, "Change a limit.", "PATCH /limits/{limit_id}"),
-    _row("delete_limit", ADMIN, "Delete a limit.", "DELETE /limits/{limit_id}"),
+    _row("create_limits", ADMIN, "Create limits.", "POST /limits",
+         scopes=NOT_DOMAIN),
+    _row("update_limit", ADMIN, "Change a limit.", "PATCH /limits/{limit_id}",
+         scopes=NOT_DOMAIN),
+    _row("delete_limit", ADMIN, "Delete a limit.", "DELETE /limits/{limit_id}",
+         scopes=NOT_DOMAIN),
     _row("create_trust", "user_id:%(trust.trustor_user_id)s", "Create a trust.", "POST /OS-TRUST/trusts",
          scopes=("project",)),
-    _row("list_trusts", ADMIN_OR_SYSTEM_READER, "List trusts.", "GET /OS-TRUST/trusts"),
+    _row("list_trusts", ADMIN_OR_SYSTEM_READER, "List trusts.", "GET /OS-TRUST/trusts",
+         scopes=NOT_DOMAIN),
     _row("list_trusts_for_trustor", f"{ADMIN_OR_SYSTEM_READER} or {TRUSTOR}", "List given trusts.",
-         "GET /OS-TRUST/trusts?trustor_user_id={trustor_user_id}"),
+         "GET /OS-TRUST/trusts?trustor_user_id={trustor_user_id}",
+         scopes=NOT_DOMAIN),
     _row("list_trusts_for_trustee", f"{ADMIN_OR_SYSTEM_READER} or {TRUSTEE}", "List received trusts.",
-         "GET /OS-TRUST/trusts?trustee_user_id={trustee_user_id}"),
+         "GET /OS-TRUST/trusts?trustee_user_id={trustee_user_id}",
+         scopes=NOT_DOMAIN),
     _row("get_trust", f"{ADMIN_OR_SYSTEM_READER} or {TRUSTOR} or {TRUSTEE}", "Show a trust.",
-         "GET /OS-TRUST/trusts/{trust_id}"),
+         "GET /OS-TRUST/trusts/{trust_id}",
+         scopes=NOT_DOMAIN),
     _row("list_roles_for_trust", f"{ADMIN_OR_SYSTEM_READER} or {TRUSTOR} or {TRUSTEE}", "List its roles.",
-         "GET /OS-TRUST/trusts/{trust_id}/roles"),
+         "GET /OS-TRUST/trusts/{trust_id}/roles",
+         scopes=NOT_DOMAIN),
     _row("get_role_for_trust", f"{ADMIN_OR_SYSTEM_READER} or {TRUSTOR} or {TRUSTEE}", "Show one of its roles.",
-         "GET /OS-TRUST/trusts/{trust_id}/roles/{role_id}"),
-    _row("delete_trust", f"{ADMIN} or {TRUSTOR}", "Revoke a trust.", "DELETE /OS-TRUST/trusts/{trust_id}"),
+         "GET /OS-TRUST/trusts/{trust_id}/roles/{role_id}",
+         scopes=NOT_DOMAIN),
+    _row("delete_trust", f"{ADMIN} or {TRUSTOR}", "Revoke a trust.", "DELETE /OS-TRUST/trusts/{trust_id}",
+         scopes=NOT_DOMAIN),
     _row("list_revoke_events", "rule:service_or_admin", "List revocation events.", "GET /OS-REVOKE/events"),
 )  # fmt: skip

@@ -81,6 +81,12 @@ def _question(kind: str, match: str) -> Question | None:
     return lambda context, target: getattr(context, kind) is not None and target.get(key) == getattr(context, kind)
 
 
+def _fits(context: Context, scope_types: tuple[str, ...]) -> bool:
+    """Whether the scope of the caller's token is one of ``scope_types``; a token without a scope counts as project."""
+    scope = "system" if context.system_scope else "domain" if context.domain_id else "project"
+    return not scope_types or scope in scope_types
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One row of a service's policies.py: upstream's name, the default check string, what it guards."""
@@ -93,9 +99,14 @@ class Rule:
 
 
 class Policies:
-    """The rules of one service. ``file``: a policy.yaml whose rows replace defaults; it need not exist."""
+    """The rules of one service. ``file``: a policy.yaml whose rows replace defaults; it need not exist.
 
-    def __init__(self, rules: Iterable[Rule], *, file: Path | None = None):
+    ``enforce_scope``: a token whose scope (system, domain, or else project) is not among a row's ``scope_types``
+    does not pass it, whatever its roles.
+    """
+
+    def __init__(self, rules: Iterable[Rule], *, file: Path | None = None, enforce_scope: bool = False):
+        self._enforce_scope = enforce_scope
         self.rules = {rule.name: rule for rule in rules}
         conf = cfg.ConfigOpts()
         conf([], project="kilonova", default_config_files=[], default_config_dirs=[])
@@ -139,6 +150,8 @@ class Policies:
         """Whether ``context`` passes ``rule`` for ``target`` (its ``project_id``, ``user_id``, ...)."""
         if rule not in self.rules:
             raise LookupError(f"no policy row named {rule}")
+        if self._enforce_scope and not _fits(context, self.rules[rule].scope_types):
+            return False
         questions = self._questions[rule]
         if questions is None:
             return bool(self._enforcer.enforce(rule, dict(target), context.credentials()))

@@ -8,7 +8,7 @@ from typing import Any
 from kilonova.identity.api.listing import Ask, collection, filters, split, url, window
 from kilonova.identity.api.projects import add, change, new_project
 from kilonova.identity.api.targets import allow_or_missing
-from kilonova.identity.errors import DefaultDomainStays, DomainIsEnabled, Immutable, Taken
+from kilonova.identity.errors import DefaultDomainStays, DomainIsEnabled, Immutable, NoSuch, Taken
 from kilonova.identity.model.nouns import Project
 from kilonova.identity.store import projects
 from kilonova.identity.store.projects import PROJECTS
@@ -92,6 +92,8 @@ async def delete_domain(request: Ask) -> Response:
 async def _domain(request: Ask, tx: Transaction) -> Project:
     domain_id = request.params["domain_id"]
     domain = await projects.get_domain(tx, domain_id)
+    if domain is None and request.method == "PATCH":  # upstream tells anybody, here only
+        raise NoSuch(what="domain", id=domain_id)
     allow_or_missing(request, "domain", domain_id, domain)
     assert domain is not None
     return domain

@@ -81,7 +81,8 @@ async def _named(request: Ask, tx: Transaction) -> dict[str, Any]:
         "inherited": "/OS-INHERIT/" in request.path,
     }
     if role is not None:
-        if role.domain_id is not None and (place is None or place.owning_domain_id != role.domain_id):
-            raise NotAllowedHere(why="A role of a domain can be granted within that domain only.")
+        other_domain = project is not None and role.domain_id not in (None, project.owning_domain_id)
+        if other_domain and request.method == "PUT":
+            raise NotAllowedHere(why="A role of a domain can be granted on projects of that domain only.")
         members["role_id"] = role.id
     return members

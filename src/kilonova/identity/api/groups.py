@@ -95,6 +95,8 @@ async def list_users(request: Ask) -> Response:
         group = await _group(request, tx)
         ids = await people.user_ids_in(tx, group.id)
         wanted = [*filters(request, "name", "enabled"), Filter("id", ids, "in")]
+        if request.context.domain_id:
+            wanted.append(Filter("domain_id", request.context.domain_id))
         found = await USERS.page(tx, wanted, limit=limit, marker=marker)
         expiries = await people.expiries(tx, [u.id for u in found.items])
     listed = (user_api.body(request, u, expiries.get(u.id)) for u in found.items)
@@ -129,6 +131,8 @@ async def remove_member(request: Ask) -> Response:
 async def _group(request: Ask, tx: Transaction) -> Group:
     group_id = request.params["group_id"]
     group = await GROUPS.get(tx, group_id)
+    if group is None and request.method == "DELETE":  # upstream tells anybody, here only
+        raise NoSuch(what="group", id=group_id)
     allow_or_missing(request, "group", group_id, group)
     assert group is not None
     return group

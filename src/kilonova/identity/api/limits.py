@@ -113,13 +113,15 @@ async def show_model(request: Ask) -> Response:
 
 
 async def list_limits(request: Ask) -> Response:
-    """Callers who are no administrators see those of their own project or domain."""
+    """Callers who are no administrators see those of their own project, or of their domain and its projects."""
     wanted = filters(request, "project_id", "domain_id")
     context = request.context
-    if "admin" not in context.roles and context.system_scope is None:
-        wanted.append(Filter("owner", context.project_id or context.domain_id or ""))
     limit, marker = window(request)
     async with request.service.db.read() as tx:
+        if "admin" not in context.roles and context.system_scope is None:
+            inside = await projects.in_domain(tx, context.domain_id) if context.domain_id else []
+            owners = [context.project_id or context.domain_id or "", *(p.id for p in inside)]
+            wanted.append(Filter("owner", owners, "in"))
         found = await LIMITS.page(tx, wanted, limit=limit, marker=marker)
         defaults = await REGISTERED_LIMITS.many(tx, [one.registered_limit_id for one in found.items])
     pairs = [(one, defaults[one.registered_limit_id]) for one in found.items]
@@ -218,7 +220,10 @@ async def _registered(request: Ask, tx: Transaction) -> RegisteredLimit:
 async def _limit(request: Ask, tx: Transaction) -> tuple[Limit, RegisteredLimit]:
     identifier = request.params["limit_id"]
     one = await LIMITS.get(tx, identifier)
+    project = await PROJECTS.get(tx, one.project_id) if one is not None else None
     members = {} if one is None else {"project_id": one.project_id, "domain.id": one.domain_id}
+    if project is not None:
+        members["project.domain_id"] = project.domain_id
     request.allow({f"target.limit.{name}": value for name, value in members.items() if value is not None})
     default = await REGISTERED_LIMITS.get(tx, one.registered_limit_id) if one is not None else None
     if one is None or default is None:

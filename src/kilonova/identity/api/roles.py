@@ -34,13 +34,17 @@ def body(request: Ask, role: Role) -> dict[str, Any]:
 def _allow(request: Ask, verb: str, role: Role | None) -> None:
     """Roles of a domain have rules of their own."""
     noun = "domain_role" if role is not None and role.domain_id else "role"
-    request.allow(target(role=role), f"identity:{verb}_{noun}")
+    request.allow({**target(role=role), **_own_domain(request)}, f"identity:{verb}_{noun}")
+
+
+def _own_domain(request: Ask) -> dict[str, str]:
+    return {"target.domain_id": request.context.domain_id} if request.context.domain_id else {}
 
 
 async def list_roles(request: Ask) -> Response:
     """Global roles, or those of the domain asked for."""
     domain_id = request.q("domain_id")
-    request.allow({}, "identity:list_domain_roles" if domain_id else "identity:list_roles")
+    request.allow(_own_domain(request), "identity:list_domain_roles" if domain_id else "identity:list_roles")
     wanted = [*filters(request, "name"), Filter("domain_id", domain_id or None)]
     limit, marker = window(request)
     async with request.service.db.read() as tx:
@@ -193,7 +197,7 @@ async def _named(tx: Transaction, role_id: str) -> Role:
 async def _role(request: Ask, tx: Transaction, verb: str) -> Role:
     role_id = request.params["role_id"]
     role = await ROLES.get(tx, role_id)
-    _allow(request, verb, role)
-    if role is None:
+    if role is None:  # upstream tells anybody that an id names no role
         raise NoSuch(what="role", id=role_id)
+    _allow(request, verb, role)
     return role

@@ -170,6 +170,8 @@ async def list_groups(request: Ask) -> Response:
         user = await _user(request, tx)
         ids = await people.group_ids_of(tx, user.id)
         wanted = [*filters(request, "name"), Filter("id", ids, "in")]
+        if request.context.domain_id:
+            wanted.append(Filter("domain_id", request.context.domain_id))
         found = await GROUPS.page(tx, wanted, limit=limit, marker=marker)
     return collection(request, "groups", (group_api.body(request, g) for g in found.items), more=found.more)
 
