@@ -1,5 +1,7 @@
 """The database: engines, transactions, generations, pages. The only door to SQLAlchemy's engines."""
 
+from sqlalchemy import Row
+
 from kilonova.kernel.db.engine import Database
 from kilonova.kernel.db.generation import StaleGeneration, update_where_generation
 from kilonova.kernel.db.page import Page, paginate
@@ -12,6 +14,7 @@ __all__ = [
     "Duplicate",
     "JsonText",
     "Page",
+    "Row",
     "StaleGeneration",
     "Transaction",
     "UtcDateTime",

@@ -6,9 +6,7 @@ import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row
-
-from kilonova.kernel.db import Transaction
+from kilonova.kernel.db import Row, Transaction
 from kilonova.kernel.web import Request, Response, Route, answer
 from kilonova.network import errors
 from kilonova.network.api.collection import Wire, authorize

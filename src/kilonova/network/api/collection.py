@@ -12,10 +12,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import Row
-
 from kilonova.kernel.context import Context
-from kilonova.kernel.db import Page, Transaction
+from kilonova.kernel.db import Page, Row, Transaction
 from kilonova.kernel.errors import Error
 from kilonova.kernel.web import Request, Response, Route, answer, no_content
 from kilonova.network import errors

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Row
-
+from kilonova.kernel.db import Row
 from kilonova.kernel.web import Request, Response, Route, answer
 from kilonova.network import errors
 from kilonova.network.api import attributes as rows

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row
-
-from kilonova.kernel.db import Transaction
+from kilonova.kernel.db import Row, Transaction
 from kilonova.network import errors
 from kilonova.network.api import attributes as rows
 from kilonova.network.api.attributes import both, shown

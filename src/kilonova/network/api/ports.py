@@ -7,9 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row
-
-from kilonova.kernel.db import Transaction
+from kilonova.kernel.db import Row, Transaction
 from kilonova.kernel.web import Request, Response, Route, answer, no_content
 from kilonova.network import errors
 from kilonova.network.api import attributes as rows

@@ -6,9 +6,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row
-
-from kilonova.kernel.db import Transaction
+from kilonova.kernel.db import Row, Transaction
 from kilonova.kernel.web import Request
 from kilonova.network import errors
 from kilonova.network.api import attributes as rows

@@ -6,8 +6,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row
-
+from kilonova.kernel.db import Row
 from kilonova.network import errors
 from kilonova.network.model import ipam, macs
 from kilonova.network.model.ports import FLOATING_IP, ROUTER_GATEWAY, ROUTER_INTERFACE

@@ -8,10 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Row
-
 from kilonova.kernel.context import Context
-from kilonova.kernel.db import Transaction
+from kilonova.kernel.db import Row, Transaction
 from kilonova.kernel.errors import ServiceUnavailable
 from kilonova.network import errors
 from kilonova.network.config import Settings

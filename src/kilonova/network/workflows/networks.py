@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Row
-
-from kilonova.kernel.db import Duplicate
+from kilonova.kernel.db import Duplicate, Row
 from kilonova.kernel.ids import new_uuid
 from kilonova.network import errors
 from kilonova.network.drivers.driver import Kind
