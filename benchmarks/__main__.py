@@ -11,28 +11,7 @@ from pathlib import Path
 from benchmarks import api, cloud
 from benchmarks.client import CloudClient
 from benchmarks.processes import command, family, resident_mib
-
-
-async def seed(client: CloudClient) -> None:
-    """What a server needs, and room for as many as the benchmark boots."""
-    await client.take_token()
-    _, image = await client.request(
-        "POST", "image", "/v2/images", {"name": "bench", "disk_format": "raw", "container_format": "bare"}
-    )
-    headers = {"X-Auth-Token": client.token, "Content-Type": "application/octet-stream"}
-    url = f"{client.endpoints['image']}/v2/images/{image['id']}/file"
-    async with client.session.put(url, data=bytes(1 << 20), headers=headers) as reply:
-        assert reply.status == 204, await reply.text()
-    flavor = {"name": "bench", "ram": 512, "vcpus": 1, "disk": 1}
-    await client.request("POST", "compute", "/flavors", {"flavor": flavor})
-    _, made = await client.request("POST", "network", "/v2.0/networks", {"network": {"name": "bench"}})
-    network = made["network"]
-    subnet = {"network_id": network["id"], "cidr": "10.64.0.0/16", "ip_version": 4}
-    await client.request("POST", "network", "/v2.0/subnets", {"subnet": subnet})
-    project = network["project_id"]
-    limits = {"instances": -1, "cores": -1, "ram": -1}
-    await client.request("PUT", "compute", f"/os-quota-sets/{project}", {"quota_set": limits})
-    await client.request("PUT", "network", f"/v2.0/quotas/{project}", {"quota": {"port": -1}})
+from benchmarks.seeding import seed
 
 
 async def ours(arguments: argparse.Namespace) -> api.Figures:

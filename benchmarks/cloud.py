@@ -68,6 +68,11 @@ def stop(cloud: BenchCloud) -> None:
     cloud.process.wait(30)
 
 
+def tear_down(root: Path) -> None:
+    """Remove what a cloud left on the machine beside its data: guests, daemons, namespaces."""
+    subprocess.run([sys.executable, "-m", "kilonova.cli", "--state-dir", str(root), "down"], check=False)
+
+
 @contextmanager
 def running(*options: str) -> Iterator[BenchCloud]:
     """A cloud for the length of the block."""

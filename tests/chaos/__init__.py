@@ -1,0 +1,1 @@
+"""Programs that break a running cloud on purpose, and look whether anything was lost."""
