@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from kilonova.clients.placement import Claim
 from kilonova.compute.agent.app import host_id
 from kilonova.compute.calls import PowerChanged
@@ -11,6 +13,7 @@ from kilonova.compute.model import operations as ops
 from kilonova.compute.model.states import PowerState
 from kilonova.compute.store import servers
 from kilonova.kernel.tasks import Sweeper
+from kilonova.kernel.testing.clock import settle
 from tests.compute.workflows.world import NETWORK, World
 
 
@@ -163,3 +166,23 @@ async def test_a_host_that_lost_its_records_gets_them_back():
     assert record is not None
     assert record.is_to_run
     assert record.order.nics[0].mtu == 1442
+
+
+async def test_a_guest_that_its_user_switched_off_stays_off_when_the_host_starts():
+    world = await World().up()
+    await world.built()
+    agent = world.agents["host1"]
+    telling = asyncio.create_task(agent._tell_events())
+    world.driver().guest_powers_off(world.server_id)
+    await settle()
+    telling.cancel()
+    assert (await world.server()).vm_state == "stopped"
+    assert await agent.lifecycle.start_what_is_to_run() == []
+
+
+async def test_old_history_is_forgotten():
+    world = await World().up()
+    await world.built()
+    await world.clock.advance(91 * 86400)
+    assert await sweep(world, "history") == 1
+    assert await world.history() == []

@@ -287,3 +287,34 @@ async def test_a_parked_operation_does_not_hold_up_a_removal():
     await shop.run(STORE, REMOVE)
     assert (await shop.operation(number)).state == "failed"
     assert await shop.notes() == ["tea failed: no"]
+
+
+async def test_asking_twice_for_the_same_does_not_stop_the_first():
+    shop = Workshop()
+    await shop.start(kind="remove", overtakes=True)
+    await shop.start(kind="remove", overtakes=True)
+    await shop.run()
+    async with shop.db.read() as tx:
+        assert [o.state for o in await shop.journal.of(tx, "tea")] == ["done", "done"]
+
+
+async def test_a_workflow_has_a_deadline_of_its_own():
+    shop = Workshop()
+    number = await shop.start()
+    await shop.clock.advance(4000)
+    await shop.run()
+    assert (await shop.operation(number)).state == "failed"
+
+
+async def test_what_ended_long_ago_is_forgotten():
+    shop = Workshop()
+    await shop.start()
+    await shop.run()
+    await shop.clock.advance(100)
+    await shop.start("salt")
+    async with shop.db.read() as tx:
+        assert await shop.journal.ended_before(tx, shop.clock.now()) == 1
+    assert await shop.journal.forget(shop.clock.now()) == 1
+    async with shop.db.read() as tx:
+        assert await shop.journal.of(tx, "tea") == []
+        assert len(await shop.journal.of(tx, "salt")) == 1

@@ -217,3 +217,5 @@ class Agent:
                 await self.bus.call(CONDUCTOR, POWER_CHANGED, changed)
             except CallFailed as failed:
                 LOG.info("server %s: nobody heard that its guest %s: %s", event.uuid, event.happening, failed)
+            else:
+                self.lifecycle.note_seen_power(event.uuid, event.power_state)

@@ -261,6 +261,13 @@ class Lifecycle:
                 LOG.error("server %s: could not be started again: %s", record.server_id, error.message)
         return started
 
+    def note_seen_power(self, server_id: str, power_state: int) -> None:
+        """The cloud knows that a guest went off, or on, by itself: it is not (or is) to be started with the host."""
+        record = self.records.get(server_id)
+        if record is not None and server_id not in self.busy:
+            is_off = power_state in (PowerState.SHUTDOWN, PowerState.CRASHED)
+            self.records.put(msgspec.structs.replace(record, is_to_run=not is_off))
+
     # -- parts
 
     @asynccontextmanager

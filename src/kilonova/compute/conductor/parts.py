@@ -72,6 +72,7 @@ class ConductorSettings:
     default_zone: str = "nova"
     force_config_drive: bool = False
     dns_domain: str = "novalocal"
+    keep_history_days: int = 90
 
     @property
     def orders(self) -> OrderOptions:

@@ -225,9 +225,27 @@ async def repair_port(parts: Parts, finding: Finding) -> None:
         await parts.network.delete_port(finding.subject)
 
 
+# --- history --------------------------------------------------------------------------------------------------------
+
+
+async def find_old_history(parts: Parts) -> Sequence[Finding]:
+    """Operations that ended so long ago that nobody will ask for them."""
+    before = parts.clock.now() - timedelta(days=parts.settings.keep_history_days)
+    async with parts.db.read() as tx:
+        many = await parts.journal.ended_before(tx, before)
+    if not many:
+        return ()
+    return (Finding("old history", "journal", f"{many} operations ended before {before.date()}", {"before": before}),)
+
+
+async def forget_old_history(parts: Parts, finding: Finding) -> None:
+    await parts.journal.forget(finding.facts["before"])
+
+
 SWEEPS: tuple[Sweep, ...] = (
     Sweep("stuck servers", 30, find_stuck, repair_stuck),
     Sweep("guests", 60, find_guest_differences, repair_guest, patience=2),
     Sweep("claims", 120, find_claim_differences, repair_claim, patience=2),
     Sweep("ports", 300, find_orphan_ports, repair_port, patience=2),
+    Sweep("history", 3600, find_old_history, forget_old_history),
 )

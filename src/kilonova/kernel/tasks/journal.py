@@ -33,6 +33,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    delete,
     exists,
     func,
     insert,
@@ -50,6 +51,7 @@ QUEUED, RUNNING, UNDOING, PARKED = "queued", "running", "undoing", "parked"
 DONE, FAILED, CANCELLED = "done", "failed", "cancelled"
 OPEN = (QUEUED, RUNNING, UNDOING, PARKED)
 BLOCKING = (QUEUED, RUNNING, UNDOING)
+CLOSED = (DONE, FAILED, CANCELLED)
 
 Write = Callable[[Transaction], Awaitable[object]]
 
@@ -225,14 +227,13 @@ class Journal:
     ) -> int:
         """Note a wish in the caller's transaction and wake a worker once it is committed; the operation's id.
 
-        ``overtakes``: operations on ``subject`` that are not finished are asked to stop and undo.
+        ``overtakes``: operations of other kinds on ``subject`` that are not finished are asked to stop and undo.
         """
         now = self.clock.now()
         if overtakes:
             t = self.table
-            await tx.run(
-                update(t).where(t.c.subject == subject, t.c.state.in_(BLOCKING)).values(cancel=True)
-            )
+            before = (t.c.subject == subject, t.c.kind != kind, t.c.state.in_(BLOCKING))
+            await tx.run(update(t).where(*before).values(cancel=True))
         values = self._row(kind, subject, payload, asker, now)
         if deadline_s is not None:
             values["deadline"] = now + timedelta(seconds=deadline_s)
@@ -318,6 +319,20 @@ class Journal:
                 .where(t.c.state.in_(OPEN), t.c.lease_owner == worker)
                 .values(lease_owner=None, lease_until=None)
             )
+
+    async def ended_before(self, tx: Transaction, before: datetime) -> int:
+        """How many finished operations ended before a moment."""
+        t = self.table
+        wanted = select(func.count()).where(t.c.state.in_(CLOSED), t.c.finished_at < before)
+        return int(await tx.scalar(wanted) or 0)
+
+    async def forget(self, before: datetime, *, most: int = 1000) -> int:
+        """Remove finished operations that ended before a moment, at most so many; how many were removed."""
+        t = self.table
+        old = select(t.c.id).where(t.c.state.in_(CLOSED), t.c.finished_at < before).order_by(t.c.id).limit(most)
+        async with self.db.transaction() as tx:
+            numbers = await tx.column(old)
+            return await tx.run(delete(t).where(t.c.id.in_(numbers))) if numbers else 0
 
     async def of(self, tx: Transaction, subject: str) -> list[Operation]:
         """All operations on ``subject``, newest first."""

@@ -19,6 +19,7 @@ import logging
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -134,6 +135,7 @@ class Workflow:
     on_failure: Do | None = None
     on_cancel: Do | None = None
     no_return: str | None = None
+    deadline_s: float = 3600.0
 
     def goes_on(self, index: int) -> bool:
         """Whether a failing step ``index`` is tried again later instead of undone."""
@@ -232,8 +234,9 @@ class _Run:
         operation = self.lease.operation
         if self.workflow.goes_on(operation.step):
             return
-        if operation.deadline is not None and self.lease.journal.clock.now() > operation.deadline:
-            raise TimedOut(f"the operation did not end by {operation.deadline:%Y-%m-%d %H:%M:%S} UTC")
+        deadline = operation.deadline or operation.created_at + timedelta(seconds=self.workflow.deadline_s)
+        if self.lease.journal.clock.now() > deadline:
+            raise TimedOut(f"the operation did not end by {deadline:%Y-%m-%d %H:%M:%S} UTC")
         if operation.attempts > MOST_ATTEMPTS:
             raise TimedOut(f"given up: the work was begun {MOST_ATTEMPTS} times and never ended")
 
