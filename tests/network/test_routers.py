@@ -199,3 +199,13 @@ async def test_compute_hears_of_what_others_do_to_its_ports(cloud: Cloud) -> Non
         ("network-changed", "server-1", port["id"]),
         ("network-vif-deleted", "server-1", port["id"]),
     ]
+
+
+async def test_an_external_network_is_joined_by_gateways_only(cloud: Cloud) -> None:
+    outside, subnet = await cloud.outside()
+    router = await cloud.make("router")
+    path = f"routers/{router['id']}/add_router_interface"
+    await cloud.refused(404, "SubnetNotFound", "PUT", path, {"subnet_id": subnet["id"]})
+    body = {"port": {"network_id": outside["id"]}}
+    await cloud.refused(403, "PolicyNotAuthorized", "POST", "ports", body)
+    assert (await cloud.ok("GET", "ports?device_owner=network:router_interface", token=ADMIN))["ports"] == []

@@ -250,6 +250,15 @@ class RbacPolicyInUse(errors.Conflict):
     text = "RBAC policy on object {object_id} cannot be removed because other objects depend on it: {reason}."
 
 
+class AutoAllocationFailure(errors.Conflict):
+    text = "Deployment error: {reason}."
+
+
+class AutoAllocatedTopologyNotFound(errors.NotFound):
+    code = "AutoAllocatedTopologyNotFound"
+    text = "No network was made for project {id}."
+
+
 class InvalidSharedSetting(errors.Conflict):
     text = "Unable to reconfigure sharing settings for network {id}. Multiple projects are using it."
 

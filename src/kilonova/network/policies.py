@@ -206,6 +206,9 @@ RULES: tuple[Rule, ...] = (
     Rule("get_availability_zone", "role:reader", "Get availability zone", (("GET", "/v2.0/availability_zones"),)),
     # network ip availability
     Rule("get_network_ip_availability", ADMIN_OR_SERVICE, "Get network ip availability", (("GET", "/v2.0/network-ip-availabilities"), ("GET", "/v2.0/network-ip-availabilities/{network_id}"),)),
+    # auto allocated topology
+    Rule("get_auto_allocated_topology", READER, "Get the network made for a project", (("GET", "/v2.0/auto-allocated-topology/{project_id}"),)),
+    Rule("delete_auto_allocated_topology", MEMBER, "Delete the network made for a project", (("DELETE", "/v2.0/auto-allocated-topology/{project_id}"),)),
     # subnetpool
     Rule("shared_subnetpools", "field:subnetpools:shared=True"),
     Rule("create_subnetpool", MEMBER, "Create subnetpool", (("POST", "/v2.0/subnetpools"),)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kilonova.kernel.web import Route
 from kilonova.network.api import (
+    auto_topology,
     availability,
     hosts,
     networks,
@@ -40,4 +41,5 @@ ROUTES: tuple[Route, ...] = (
     *quotas.ROUTES,
     *hosts.ROUTES,
     *availability.ROUTES,
+    *auto_topology.ROUTES,
 )

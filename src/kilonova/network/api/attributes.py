@@ -52,7 +52,7 @@ ID_OR_NONE: Schema = {"type": ["string", "null"], "format": "uuid"}
 IP_OR_NONE: Schema = {"type": ["string", "null"], "format": "ip"}
 TAGS: Schema = {
     "type": "array",
-    "items": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": NO_NUL},
+    "items": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[^\\u0000\\u001f]*$"},
     "maxItems": 50,
 }
 

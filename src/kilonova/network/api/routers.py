@@ -215,12 +215,18 @@ async def add_interface(request: Request[Network]) -> Response:
                 raise errors.PortNotFound(id=port_id)
             return _leg(row, port_id, port.network_id, await work.add_port(change, row, port))
         subnet = await subnet_store.LISTING.one(change.tx, reader_of(request.context), str(subnet_id))
-        if subnet is None:
+        if subnet is None or not _may_join(request, subnet):
             raise errors.SubnetNotFound(id=subnet_id)
         made = await work.add_subnet(change, row, subnet)
         return _leg(row, made, subnet.network_id, [subnet.id])
 
     return answer(await carry_out(request.service, request.context, change_it))
+
+
+def _may_join(request: Request[Network], subnet: Row[Any]) -> bool:
+    """Routers join networks of one's own and shared ones; that an external one can be seen does not suffice."""
+    own = subnet.network_project_id == request.context.project_id
+    return own or bool(subnet.shared) or request.context.is_admin
 
 
 def _leg(row: Row[Any], port_id: str, network_id: str, subnet_ids: Sequence[str]) -> Wire:

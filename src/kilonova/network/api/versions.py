@@ -11,6 +11,7 @@ _UPDATED = "2026-01-01T00:00:00-00:00"
 EXTENSIONS: tuple[tuple[str, str, str], ...] = (
     ("agent", "agent", "The hosts that carry networks, as agents."),
     ("allowed-address-pairs", "Allowed Address Pairs", "More addresses that a port may send from."),
+    ("auto-allocated-topology", "Auto Allocated Topology Services", "A network for a project that has none."),
     ("availability_zone", "Availability Zone", "The zones that hosts are in."),
     ("binding", "Port Binding", "On which host a port is plugged, and how."),
     ("binding-extended", "Port Bindings Extended", "A port bound to more than one host, for live migration."),

@@ -256,6 +256,14 @@ quotas = Table(
     Column("limit", Integer, nullable=False),
 )
 
+auto_topologies = Table(
+    "auto_topologies",
+    metadata,
+    Column("project_id", String(255), primary_key=True),
+    Column("network_id", String(36), nullable=False),
+    Column("router_id", String(36), nullable=False),
+)
+
 agents = Table(
     "agents",
     metadata,

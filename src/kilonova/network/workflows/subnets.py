@@ -22,6 +22,7 @@ async def create_subnet(change: Change, network: Row[Any], ask: Mapping[str, Any
     """Make a subnet in ``network`` (with ``external``); its id."""
     await change.check_quota(ask["project_id"], "subnet")
     subnet_id = new_uuid()
+    await standard.find(change.tx, tables.networks, network.id)  # one subnet at a time: none may overlap another
     there = await subnets.of_network(change.tx, network.id)
     net = await _choose_cidr(change, network, ask, there)
     ipam.check_no_overlap(net, [(s.id, s.cidr) for s in there])
