@@ -80,5 +80,7 @@ def _real(settings: Settings, conf: Any, clock: Clock, metadata: Client, secret:
         hostname=settings.host,
     )
     agent = MetadataAgent(engine, metadata, secret, clock)
-    network = OvnDriver(engine.connections, driver_settings(conf), engine.abilities, clock=clock)
+    network = OvnDriver(
+        engine.connections, driver_settings(conf, tso=engine.datapath.tso), engine.abilities, clock=clock
+    )
     return Hypervisor(driver, network, engine, agent)

@@ -150,10 +150,12 @@ class Guest:
         """Answers every connection with `body`."""
         self.servers.append(await listen_in(self.netns, port, body))
 
-    async def look_up(self, name: str, server: str, timeout_s: float = 3.0) -> list[str]:
-        """The IPv4 addresses of a name, by a plain query."""
-        query = struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 0)
+    async def look_up(self, name: str, server: str, timeout_s: float = 3.0, *, edns: bool = False) -> list[str]:
+        """The IPv4 addresses of a name, by a plain query or one with an extension."""
+        query = struct.pack("!HHHHHH", 7, 0x0100, 1, 0, 0, 1 if edns else 0)
         query += b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\0\0\1\0\1"
+        asked = len(query)
+        query += b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0) if edns else b""
 
         def open_socket() -> socket.socket:
             udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -168,7 +170,7 @@ class Guest:
                     reply = await asyncio.get_running_loop().sock_recv(udp, 2048)
             except (TimeoutError, ConnectionRefusedError):
                 return []
-        count, at, found = struct.unpack("!H", reply[6:8])[0], len(query), []
+        count, at, found = struct.unpack("!H", reply[6:8])[0], asked, []
         for _ in range(count):
             at += 2 if reply[at] >= 0xC0 else reply.index(b"\0", at) - at + 1
             kind, _, _, length = struct.unpack("!HHIH", reply[at : at + 10])

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kilonova.kernel import config as kernel_config
 from kilonova.kernel.config import ConfigError
@@ -17,6 +22,7 @@ from kilonova.network.agent.daemons import Paths
 from kilonova.network.agent.engine import Datapath, choose_datapath
 from kilonova.network.agent.metadata import Bindings
 from kilonova.network.agent.metadata_proxy import MOST_BODY_BYTES, Asker, MetadataProxy, sign
+from kilonova.network.agent.names import NameServer, answer
 
 
 @pytest.mark.parametrize(
@@ -185,3 +191,84 @@ async def test_a_stranger_is_told_so_and_compute_is_not_asked() -> None:
 async def test_a_body_without_end_is_refused() -> None:
     status, _ = await ask(proxy_to(Compute()), method="POST", body=b"x" * (MOST_BODY_BYTES + 1))
     assert status == 413
+
+
+# --- names ---
+
+KNOWN = {"web": "10.0.0.12", "web.kilonova.test": "10.0.0.12 fd00::12", "12.0.0.10.in-addr.arpa": "web.kilonova.test"}
+
+
+def question(name: str, kind: int = 1, *, flags: int = 0x0100, more: bytes = b"") -> bytes:
+    labels = b"".join(bytes([len(part)]) + part.encode() for part in name.split("."))
+    extra = 1 if more else 0
+    return struct.pack("!HHHHHH", 7, flags, 1, 0, 0, extra) + labels + b"\0" + struct.pack("!HH", kind, 1) + more
+
+
+def told(query: bytes) -> tuple[int, list[bytes]]:
+    """(result code, data of each answer)"""
+    reply = answer(query, KNOWN)
+    assert reply is not None
+    number, flags, questions, count, *_ = struct.unpack_from("!HHHHHH", reply)
+    assert (number, flags & 0x8000) == (7, 0x8000)
+    at = 12 + (query.index(b"\0", 12) + 5 - 12 if questions else 0)
+    found = []
+    for _ in range(count):
+        length = struct.unpack_from("!H", reply, at + 10)[0]
+        found.append(reply[at + 12 : at + 12 + length])
+        at += 12 + length
+    assert at == len(reply)
+    return flags & 15, found
+
+
+def test_a_known_name_has_its_addresses_by_family() -> None:
+    assert told(question("WEB.kilonova.test")) == (0, [bytes([10, 0, 0, 12])])
+    assert told(question("web.kilonova.test", 28)) == (0, [socket.inet_pton(socket.AF_INET6, "fd00::12")])
+    assert told(question("web", 28)) == (0, [])
+    assert told(question("12.0.0.10.in-addr.arpa", 12)) == (0, [b"\x03web\x08kilonova\x04test\0"])
+
+
+def test_an_extension_is_no_obstacle() -> None:
+    edns = b"\0" + struct.pack("!HHIH", 41, 1232, 0, 0)
+    assert told(question("web", more=edns)) == (0, [bytes([10, 0, 0, 12])])
+
+
+def test_what_is_ours_and_not_there_is_denied_and_the_rest_refused() -> None:
+    assert told(question("nobody"))[0] == told(question("nobody.kilonova.test"))[0] == 3
+    assert told(question("www.debian.org"))[0] == 5
+
+
+@given(st.binary(max_size=80))
+def test_no_bytes_make_it_fail(data: bytes) -> None:
+    reply = answer(data, KNOWN)
+    assert reply is None or len(reply) >= 12
+
+
+@given(st.binary(max_size=60))
+def test_no_question_makes_it_fail(data: bytes) -> None:
+    assert answer(struct.pack("!HHHHHH", 7, 0, 1, 0, 0, 0) + data, KNOWN)
+
+
+def test_answers_are_not_answered() -> None:
+    assert answer(question("web", flags=0x8100), KNOWN) is None
+
+
+def test_names_are_known_on_their_network_only() -> None:
+    web = binding("a", D1, "10.0.0.12")
+    web["external_ids"]["kilonova:names"] = "web web.kilonova.test"
+    found = bindings(web, binding("b", D1, "10.0.0.13"), binding("c", D2, "10.0.0.12"))
+    assert found.records(D1) == KNOWN | {"web.kilonova.test": "10.0.0.12"}
+    assert found.records(D2) == {}
+    found.note("Port_Binding", Uuid("0"), web, None)
+    assert found.records(D1) == {}
+
+
+async def test_the_name_server_answers_on_its_socket() -> None:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(lambda: NameServer(lambda: KNOWN), ("127.0.0.1", 0))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as guest:
+        guest.connect(transport.get_extra_info("sockname"))
+        guest.setblocking(False)
+        guest.send(question("web"))
+        async with asyncio.timeout(5):
+            assert (await loop.sock_recv(guest, 512)).endswith(bytes([10, 0, 0, 12]))
+    transport.close()

@@ -7,9 +7,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from tests.network.ovn import make
-from tests.network.ovn.guests import Guest, fetch_from, ping_from
-from tests.network.ovn.test_dataplane import World, place, world_in
 
 from kilonova.kernel.clock import SystemClock
 from kilonova.kernel.testing import TestClient, fake_identity, memory_database
@@ -17,6 +14,9 @@ from kilonova.network.app import build
 from kilonova.network.config import Settings
 from kilonova.network.drivers.driver import Delete, FixedIp, Kind
 from kilonova.network.store import tables
+from tests.network.ovn import make
+from tests.network.ovn.guests import Guest, fetch_from, ping_from
+from tests.network.ovn.test_dataplane import World, place, world_in
 
 __all__ = ["place"]
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.network.ovn import make
 
 from kilonova.kernel.ovsdb import Replica
 from kilonova.network.drivers.driver import (
@@ -23,6 +22,7 @@ from kilonova.network.drivers.driver import (
     Unreachable,
 )
 from kilonova.network.drivers.ovn.driver import Connections, OvnDriver, Timing
+from tests.network.ovn import make
 
 pytestmark = pytest.mark.real
 

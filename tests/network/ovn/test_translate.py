@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.network.ovn import make
 
 from kilonova.network.drivers.driver import (
     AddressPair,
@@ -30,6 +29,7 @@ from kilonova.network.drivers.ovn.chassis import Chassis, gateways_for
 from kilonova.network.drivers.ovn.rows import COLUMNS, FirstOf, Row, Slot
 from kilonova.network.drivers.ovn.translate import Settings, rows_of
 from kilonova.network.drivers.validate import check
+from tests.network.ovn import make
 
 
 def rows(spec: Spec, settings: Settings | None = None, chassis: tuple[str, ...] = ()) -> dict[tuple[str, str], Row]:
@@ -166,6 +166,12 @@ def test_names_lead_to_addresses_and_back() -> None:
     assert row.columns["records"]["web.kilonova.test"] == "10.0.0.5 fd00::5"
     assert row.columns["records"]["5.0.0.10.in-addr.arpa"] == "web.kilonova.test"
     assert row.slots == (Slot("Logical_Switch", "neutron-net-1", "dns_records"),)
+
+
+def test_where_ovn_shall_not_answer_for_names_it_is_not_told_but_the_agent_is() -> None:
+    port = make.port(dns_records=(DnsRecord("Web", ("10.0.0.5",)), DnsRecord("web.kilonova.test", ("10.0.0.5",))))
+    (row,) = rows(port, Settings(names_in_flow=False)).values()
+    assert row.columns["external_ids"]["kilonova:names"] == "web web.kilonova.test"
 
 
 def test_the_metadata_port_is_on_every_host_and_unfenced() -> None:

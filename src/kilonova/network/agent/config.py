@@ -108,10 +108,11 @@ def engine_settings(conf: Any, state_dir: Path, host: str) -> EngineSettings:
     )
 
 
-def driver_settings(conf: Any) -> Translation:
-    """How the OVN driver shall translate, where an operator decides."""
+def driver_settings(conf: Any, *, tso: bool = False) -> Translation:
+    """How the OVN driver shall translate. `tso`: the engine's datapath has it (see names_in_flow)."""
     return Translation(
         dhcp_lease_s=conf.ovn.dhcp_default_lease_time,
         dns_servers=tuple(conf.ovn.dns_servers),
         distributed_floating_ip=conf.ovn.enable_distributed_floating_ip,
+        names_in_flow=not tso,
     )

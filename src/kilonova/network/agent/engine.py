@@ -90,9 +90,11 @@ class Engine:
 
     @property
     def datapath(self) -> Datapath:
-        """Known after `start`."""
+        """Found out once, by asking the kernel."""
         if self._datapath is None:
-            raise RuntimeError("the engine has not been started")
+            wish = self.settings.datapath
+            kernel = wish != "netdev" and has_kernel_datapath()
+            self._datapath = choose_datapath(wish, kernel=kernel, has_tunnels=self.settings.encap_ip is not None)
         return self._datapath
 
     @property
@@ -108,9 +110,7 @@ class Engine:
 
     async def _start(self) -> None:
         settings = self.settings
-        wants_kernel = settings.datapath != "netdev"
-        kernel = wants_kernel and await asyncio.to_thread(has_kernel_datapath)
-        self._datapath = choose_datapath(settings.datapath, kernel=kernel, has_tunnels=settings.encap_ip is not None)
+        datapath = await asyncio.to_thread(lambda: self.datapath)
         if settings.netns:
             self.note_namespace(settings.netns)
             await asyncio.to_thread(namespaces.create, settings.netns)
@@ -120,11 +120,10 @@ class Engine:
         try:
             await ovs.configure(self._external_ids(), self._other_config())
             if not settings.ovs:
-                kernel_flag = self._datapath.kernel
-                await self._supervisor.ensure(daemons.vswitchd(self.paths, settings.netns, kernel=kernel_flag))
+                await self._supervisor.ensure(daemons.vswitchd(self.paths, settings.netns, kernel=datapath.kernel))
             await ovs.add_bridge(INTEGRATION_BRIDGE, self._integration_bridge())
             for bridge in settings.bridge_mappings.values():
-                await ovs.add_bridge(bridge, {"datapath_type": self._datapath.kind, "fail_mode": "standalone"})
+                await ovs.add_bridge(bridge, {"datapath_type": datapath.kind, "fail_mode": "standalone"})
             if settings.is_central:
                 await self._supervisor.ensure(daemons.northd(self.paths, settings.netns))
             await self._until_bridge_answers()
@@ -132,7 +131,7 @@ class Engine:
             await self._join_provider_network(ovs)
         finally:
             await ovs.aclose()
-        LOG.info("network engine of %s runs: %s datapath in namespace %s", settings.host, self._datapath.kind,
+        LOG.info("network engine of %s runs: %s datapath in namespace %s", settings.host, datapath.kind,
                  settings.netns or "(root)")  # fmt: skip
 
     async def stop(self) -> None:

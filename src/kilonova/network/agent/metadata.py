@@ -1,4 +1,4 @@
-"""Metadata for all networks of a host, from one process: a namespace and a listening socket for each network.
+"""Metadata (and names) for all networks of a host, from one process: a namespace and sockets for each network.
 
 A network is served here while a guest of this host is on it. Its namespace has one half of a veth pair with the
 addresses of the network's metadata port (a `localport`: every host has it) and 169.254.169.254; the socket is opened
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import socket
 from collections import defaultdict
@@ -24,10 +25,12 @@ from kilonova.kernel.web.listen import serve_socket
 from kilonova.network.agent import namespaces
 from kilonova.network.agent.engine import INTEGRATION_BRIDGE, Engine
 from kilonova.network.agent.metadata_proxy import Asker, MetadataProxy
+from kilonova.network.agent.names import NameServer
+from kilonova.network.drivers.ovn.rows import NAMES
 
 LOG = logging.getLogger(__name__)
 
-METADATA_ADDRESS, METADATA_PORT = "169.254.169.254", 80
+METADATA_ADDRESS, METADATA_PORT, NAMES_PORT = "169.254.169.254", 80, 53
 PEER = "md0"
 CONNECTIONS_A_NETWORK = 200
 """Each network has its own limit, so that none can starve another."""
@@ -83,6 +86,17 @@ class Bindings:
                 return Asker(ids["neutron:device_id"], ids.get("neutron:project_id", ""))
         return None
 
+    def records(self, datapath: Uuid) -> Mapping[str, str]:
+        """Name -> addresses, and reverse name -> name, of all ports of a network."""
+        found: dict[str, str] = {}
+        for row in self._ports.get(datapath, {}).values():
+            ids = row["external_ids"]
+            addresses = [cidr.partition("/")[0] for cidr in ids.get("neutron:cidrs", "").split()]
+            for name in ids.get(NAMES, "").split():
+                found[name] = " ".join(addresses)
+                found |= {ipaddress.ip_address(one).reverse_pointer: name for one in addresses}
+        return found
+
     def wanted(self, chassis: str) -> dict[str, Wanted]:
         """What this chassis shall serve, by network."""
         found = {}
@@ -112,10 +126,24 @@ def _has_address(row: Real, address: str) -> bool:
     return any(address in one.split()[1:] for one in row["mac"])
 
 
-@dataclass
+@dataclass(frozen=True, slots=True)
+class _Sockets:
+    """Opened inside a network's namespace: one for metadata, one a address for names."""
+
+    metadata: socket.socket
+    names: tuple[socket.socket, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Served:
     wanted: Wanted
     server: asyncio.Server
+    names: tuple[asyncio.DatagramTransport, ...]
+
+    def close(self) -> None:
+        self.server.close()
+        for transport in self.names:
+            transport.close()
 
 
 class MetadataAgent:
@@ -143,7 +171,7 @@ class MetadataAgent:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         for served in self._served.values():
-            served.server.close()
+            served.close()
         self._served.clear()
         await self._sb.stop()
 
@@ -202,39 +230,53 @@ class MetadataAgent:
         self._engine.note_namespace(netns)
         before = self._served.pop(wanted.network_id, None)
         if before is not None:
-            before.server.close()
-        listening = await asyncio.to_thread(self._prepare, wanted, netns)
+            before.close()
+        sockets = await asyncio.to_thread(self._prepare, wanted, netns)
+        served = await self._serve_sockets(wanted, sockets)
+        try:
+            await self._plug(wanted)
+        except BaseException:
+            served.close()
+            raise
+        self._served[wanted.network_id] = served
+        LOG.info("metadata: network %s is served", wanted.network_id)
+
+    async def _serve_sockets(self, wanted: Wanted, sockets: _Sockets) -> _Served:
         app = MetadataProxy(lambda address: self._bindings.find(wanted.datapath, address), self._compute, self._secret)
-        self._served[wanted.network_id] = _Served(
-            wanted, await serve_socket(app, listening, most_connections=CONNECTIONS_A_NETWORK)
-        )
+        server = await serve_socket(app, sockets.metadata, most_connections=CONNECTIONS_A_NETWORK)
+        names = [await self._answer_names(wanted.datapath, one) for one in sockets.names]
+        return _Served(wanted, server, tuple(names))
+
+    async def _plug(self, wanted: Wanted) -> None:
         ovs = await Ovs.connect(self._engine.ovs_connection)
         try:
             await ovs.add_port(INTEGRATION_BRIDGE, wanted.link, {"iface-id": wanted.port_id})
         finally:
             await ovs.aclose()
-        LOG.info("metadata: network %s is served", wanted.network_id)
 
-    def _prepare(self, wanted: Wanted, netns: str) -> socket.socket:
-        """Blocking: namespace, link and the listening socket inside."""
+    async def _answer_names(self, datapath: Uuid, opened: socket.socket) -> asyncio.DatagramTransport:
+        transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: NameServer(lambda: self._bindings.records(datapath)), sock=opened
+        )
+        return transport
+
+    def _prepare(self, wanted: Wanted, netns: str) -> _Sockets:
+        """Blocking: namespace, link and the sockets inside."""
         offloads = self._engine.datapath.offloads
 
         def here() -> None:
             namespaces.make_veth(wanted.link, PEER, netns)
             namespaces.set_up(wanted.link, offloads=offloads)
 
-        def there() -> socket.socket:
+        def there() -> _Sockets:
             namespaces.set_up(PEER, mac=wanted.mac, addresses=wanted.addresses, offloads=offloads)
-            listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                listening.bind((METADATA_ADDRESS, METADATA_PORT))
-                listening.listen(128)
-            except OSError:
-                listening.close()
-                raise
-            listening.setblocking(False)
-            return listening
+            with contextlib.ExitStack() as opened:
+                metadata = opened.enter_context(_open(socket.SOCK_STREAM, METADATA_ADDRESS, METADATA_PORT))
+                metadata.listen(128)
+                addresses = (one.partition("/")[0] for one in wanted.addresses)
+                names = [opened.enter_context(_open(socket.SOCK_DGRAM, one, NAMES_PORT)) for one in addresses]
+                opened.pop_all()
+            return _Sockets(metadata, tuple(names))
 
         namespaces.create(netns)
         namespaces.run_in(self._engine.settings.netns, here)
@@ -242,7 +284,7 @@ class MetadataAgent:
 
     async def _stop_serving(self, network_id: str) -> None:
         served = self._served.pop(network_id)
-        served.server.close()
+        served.close()
         ovs = await Ovs.connect(self._engine.ovs_connection)
         try:
             await ovs.del_port(served.wanted.link)
@@ -251,3 +293,15 @@ class MetadataAgent:
         netns = self._engine.settings.metadata_netns(network_id)
         await self._engine.remove_namespace(netns)
         LOG.info("metadata: network %s has no guest here any more", network_id)
+
+
+def _open(kind: socket.SocketKind, address: str, port: int) -> socket.socket:
+    opened = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind((address, port))
+    except OSError:
+        opened.close()
+        raise
+    opened.setblocking(False)
+    return opened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 from pyroute2.netlink import genlmsg
 from pyroute2.netlink.exceptions import NetlinkError
@@ -10,7 +11,15 @@ from pyroute2.netlink.generic import GenericNetlinkSocket
 
 
 def has_kernel_datapath() -> bool:
-    """Whether the kernel offers Open vSwitch's datapath. Asking makes it load the module where it has one."""
+    """Whether the kernel offers Open vSwitch's datapath. Asking makes it load the module where it has one.
+
+    Takes about a millisecond; in a thread of its own, because pyroute2 brings an event loop with it.
+    """
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(_ask_for_datapath).result()
+
+
+def _ask_for_datapath() -> bool:
     try:
         with GenericNetlinkSocket() as sock:
             sock.bind("ovs_datapath", genlmsg)

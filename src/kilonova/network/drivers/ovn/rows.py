@@ -17,6 +17,8 @@ from kilonova.network.drivers.driver import Kind
 OWNER = "kilonova:owner"
 KEY = "kilonova:key"
 REVISION = "neutron:revision_number"
+NAMES = "kilonova:names"
+"""The names of a port, for the agent's name server; the last is the most qualified one."""
 
 NAMED_TABLES = (
     "Logical_Switch",

@@ -22,7 +22,7 @@ from kilonova.network.drivers.driver import (
 )
 from kilonova.network.drivers.ovn import dhcp, names
 from kilonova.network.drivers.ovn.acls import group_rows
-from kilonova.network.drivers.ovn.rows import REVISION, FirstOf, Owner, Row, Slot
+from kilonova.network.drivers.ovn.rows import NAMES, REVISION, FirstOf, Owner, Row, Slot
 
 ROUTER_PORTS = ("network:router_interface", "network:router_gateway")
 ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
@@ -30,11 +30,17 @@ ANYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What an operator decides of the translation."""
+    """What an operator or the dataplane decides of the translation.
+
+    `names_in_flow`: OVN itself answers for names of ports. Off where the switch works in userspace with TSO: there a
+    question that OVN does not know, for whatever name server, comes back from its controller with a checksum that is
+    not filled in, and is dropped. The agent's name server answers instead.
+    """
 
     dhcp_lease_s: int = 43200
     dns_servers: tuple[str, ...] = ()
     distributed_floating_ip: bool = False
+    names_in_flow: bool = True
 
 
 def rows_of(spec: Spec, settings: Settings, gateway_chassis: Sequence[str] = ()) -> list[Row]:
@@ -114,7 +120,7 @@ def _port(spec: PortSpec, settings: Settings) -> list[Row]:
         return []
     if spec.device_owner in ROUTER_PORTS:
         return [_router_side_of_switch(spec)]
-    return [_switch_port(spec), *_own_dhcp(spec, settings), *_dns(spec)]
+    return [_switch_port(spec), *_own_dhcp(spec, settings), *(_dns(spec) if settings.names_in_flow else ())]
 
 
 def _port_ids(spec: PortSpec) -> dict[str, str]:
@@ -129,6 +135,7 @@ def _port_ids(spec: PortSpec) -> dict[str, str]:
         "neutron:security_group_ids": " ".join(spec.security_groups),
         "neutron:host_id": spec.host,
         "neutron:vnic_type": spec.vnic_type,
+        NAMES: " ".join(record.name.lower() for record in spec.dns_records),
         REVISION: str(spec.revision),
     }
 
