@@ -1,4 +1,4 @@
-"""The stock ``openstack`` command, over a socket, unchanged: everything of networking made, listed, shown, set, deleted.
+"""The stock ``openstack`` command, over a socket, unchanged: all of networking made, listed, shown, set, deleted.
 
 All commands run in one process of their own (starting it costs more than what it does); it prints one JSON line each.
 """

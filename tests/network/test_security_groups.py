@@ -10,6 +10,9 @@ from kilonova.network.drivers.driver import Kind, SecurityGroupSpec
 from tests.network.cloud import ADMIN, OTHER, READER, Cloud, make_cloud
 
 
+HTTP = {"port_range_min": 80, "port_range_max": 80}
+
+
 @pytest.fixture
 def cloud() -> Cloud:
     return make_cloud()
@@ -79,7 +82,7 @@ async def test_rules_reach_the_driver_with_their_group(cloud: Cloud) -> None:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        ({"protocol": "tcp", "port_range_min": 80, "port_range_max": 80}, {"protocol": "6", "port_range_min": 80, "port_range_max": 80}),
+        ({**HTTP, "protocol": "tcp"}, {**HTTP, "protocol": "6"}),
         ({"protocol": "TCP"}, {"protocol": 6}),
         ({}, {"remote_ip_prefix": "0.0.0.0/0"}),
         ({}, {"protocol": "any"}),
