@@ -5,10 +5,24 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Row, Select, Text, and_, false, insert, or_, select, type_coerce, update
+from sqlalchemy import (
+    ColumnElement,
+    Row,
+    Select,
+    Text,
+    and_,
+    bindparam,
+    false,
+    insert,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
 from kilonova.compute.model.flavors import FlavorSnapshot
 from kilonova.compute.model.servers import Fault, ImageSnapshot, Server, ServerSpec, Vif
@@ -196,13 +210,20 @@ async def find(
 
     `bulky`: with the columns that may be large. `plain`: to be shown, with JSON as text.
     """
+    given = {"_id": server_id} if project_id is None else {"_id": server_id, "_project": project_id}
+    return await tx.first(_finding(bulky, plain, deleted, project_id is not None, for_update), given)
+
+
+@cache
+def _finding(bulky: bool, plain: bool, deleted: bool | None, of_project: bool, for_update: bool) -> Select[Any]:
+    # Each of the few statements is built once: building one costs several times what running it does.
     start: Select[Any] = _SHOW_PLAIN[bulky] if plain else _ONE if bulky else _SHOW
-    wanted = start.where(servers.c.id == server_id)
+    wanted = start.where(servers.c.id == bindparam("_id"))
     if deleted is not None:
         wanted = wanted.where(servers.c.deleted.is_(deleted))
-    if project_id is not None:
-        wanted = wanted.where(servers.c.project_id == project_id)
-    return await tx.first(wanted.with_for_update() if for_update else wanted)
+    if of_project:
+        wanted = wanted.where(servers.c.project_id == bindparam("_project"))
+    return wanted.with_for_update() if for_update else wanted
 
 
 async def get(tx: Transaction, server_id: str, *, deleted: bool | None = False) -> Server | None:
@@ -296,15 +317,20 @@ async def insert_servers(tx: Transaction, new: Sequence[Server]) -> None:
     await tx.run(insert(servers), [values_of(server) for server in new])
 
 
+_CHANGE = (
+    update(servers)
+    .where(servers.c.id == bindparam("_id"), servers.c.deleted.is_(False))
+    .values(generation=servers.c.generation + 1)
+)
+"""The columns to set are the names of the parameters, so one statement serves every change."""
+
+
 async def change(
     tx: Transaction, server_id: str, now: datetime, values: Mapping[str, Any], *, where: Any = None
 ) -> bool:
     """Set columns of one living server, with a new generation; False where it is gone (or `where` fails)."""
-    wanted = update(servers).where(servers.c.id == server_id, servers.c.deleted.is_(False))
-    if where is not None:
-        wanted = wanted.where(where)
-    changed = wanted.values(updated_at=now, generation=servers.c.generation + 1, **values)
-    return bool(await tx.run(changed))
+    wanted = _CHANGE if where is None else _CHANGE.where(where)
+    return bool(await tx.run(wanted, {**values, "updated_at": now, "_id": server_id}))
 
 
 async def mark_deleted(tx: Transaction, server_id: str, now: datetime) -> bool:
