@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kilonova.clients.image import ImageClient
@@ -17,6 +17,8 @@ from kilonova.compute.agent.records import Records
 from kilonova.compute.api import parts as api_parts
 from kilonova.compute.conductor import parts as conductor_parts
 from kilonova.compute.conductor.app import Conductor
+from kilonova.compute.console import app as consoles
+from kilonova.compute.console import config as console_config
 from kilonova.compute.metadata.app import MetadataParts, build_metadata
 from kilonova.compute.orders import OrderOptions
 from kilonova.compute.scheduler import config as scheduler_config
@@ -50,9 +52,19 @@ class Roles:
         await self.scheduler.stop()
 
 
+def _with_consoles(settings: compute_config.Settings, public_url: str) -> compute_config.Settings:
+    """Consoles are opened through the API's own port, unless the operator named other addresses."""
+    at = f"{public_url}/console/"
+    return replace(
+        settings,
+        novnc_url=settings.novnc_url or f"{at}vnc_auto.html",
+        serial_url=settings.serial_url or at.replace("http", "ws", 1),
+    )
+
+
 async def build(cloud: Cloud, metadata_secret: str) -> Roles:
     """Build compute's roles and mount its API."""
-    settings = compute_config.settings(cloud.conf)
+    settings = _with_consoles(compute_config.settings(cloud.conf), cloud.settings.public_url)
     host, root = cloud.settings.host, cloud.settings.state_dir
     db = cloud.database("compute")
     journal = Journal(db, operations, cloud.bus, cloud.clock)
@@ -64,6 +76,8 @@ async def build(cloud: Cloud, metadata_secret: str) -> Roles:
         api_parts.Parts(db, journal, cloud.bus, cloud.clock, settings, image, network), cloud.authenticate()
     )
     cloud.add("compute", Service("compute", api, None, close=db.close))
+    proxy = consoles.build(console_config.settings(cloud.conf), consoles.spend_tokens(db, cloud.clock), host)
+    cloud.add("console", Service("console", proxy, proxy, close=proxy.close))
     networks = NetworkFacts(network, cloud.clock.monotonic)
     metadata = MetadataParts(
         db, network, networks, cloud.clock, metadata_secret, OrderOptions(default_zone=settings.default_zone)

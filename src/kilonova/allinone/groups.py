@@ -5,6 +5,7 @@ from __future__ import annotations
 from kilonova.allinone import config as allinone
 from kilonova.compute import config as compute
 from kilonova.compute.agent import config as agent
+from kilonova.compute.console import config as console
 from kilonova.compute.scheduler import config as scheduler
 from kilonova.compute.virt.libvirt import config as libvirt
 from kilonova.identity import config as identity
@@ -24,5 +25,6 @@ ALL_GROUPS: tuple[Group, ...] = (
     *compute.GROUPS,
     *scheduler.GROUPS,
     *agent.GROUPS,
+    *console.GROUPS,
     *libvirt.GROUPS,
 )

@@ -57,8 +57,8 @@ GROUPS: tuple[Group, ...] = (
             cfg.BoolOpt("enabled", default=True, help="Offer VNC consoles."),
             cfg.StrOpt(
                 "novncproxy_base_url",
-                default="http://127.0.0.1:6080/vnc_auto.html",
-                help="Where browsers open the console; the token is added.",
+                default="",
+                help="Where browsers open the console; the token is added. Empty: through the API's own port.",
             ),
         ],
     ),
@@ -66,7 +66,7 @@ GROUPS: tuple[Group, ...] = (
         "serial_console",
         [
             cfg.BoolOpt("enabled", default=False, help="Offer serial consoles over WebSocket."),
-            cfg.StrOpt("base_url", default="ws://127.0.0.1:6083/", help="Where clients open the console."),
+            cfg.StrOpt("base_url", default="", help="Where clients open the console. Empty: through the API's port."),
         ],
     ),
     ("consoleauth", [cfg.IntOpt("token_ttl", default=600, min=1, help="Seconds that a console token lives.")]),

@@ -11,6 +11,7 @@ import os
 
 import pytest
 
+from kilonova.compute.console.proxy import connect
 from kilonova.compute.virt.driver import Happening, NoSuchGuest, NotAble, PowerState, WrongState
 from tests.compute.drivers import make
 
@@ -282,3 +283,17 @@ async def test_traits_are_names_that_placement_knows(bench):
 
     found = await bench.driver.inventory()
     assert found.traits - set(os_traits.get_traits()) == set()
+
+
+async def test_a_running_guest_has_a_screen_and_a_serial_line(bench):
+    spec = bench.spec()
+    await bench.driver.spawn(spec)
+    reader, writer = await connect(await bench.driver.console_endpoint(spec.uuid, "vnc"))
+    async with asyncio.timeout(10):
+        assert await reader.readexactly(12) == b"RFB 003.008\n"
+    _, other = await connect(await bench.driver.console_endpoint(spec.uuid, "serial"))
+    writer.close()
+    other.close()
+    await bench.driver.power_off(spec.uuid)
+    with pytest.raises(WrongState):
+        await bench.driver.console_endpoint(spec.uuid, "vnc")

@@ -30,7 +30,7 @@ async def ask(request: ComputeRequest, row: Row[Any], call: Call[Q, A], question
     try:
         return await request.service.bus.call(agent_topic(row.host), call, question)
     except RemoteFailure as failure:
-        if failure.status in (404, 409, 501) or failure.code in ("NotAble", "GuestGone"):
+        if failure.status in (404, 409, 501) or failure.code in ("NotAble", "WrongState", "GuestGone"):
             raise CannotHere(id=row.id, why=failure.message) from failure
         raise HostDown(id=row.id) from failure
     except CallFailed as failure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from kilonova.compute.api.asking_hosts import ask, placed_server
 from kilonova.compute.api.parts import ComputeRequest
@@ -48,9 +48,14 @@ CREATE = (
 
 
 def _url(settings: Settings, kind: Kind, token: str) -> str:
-    """Where a browser opens the console. Raises BadRequest when this cloud does not offer its kind."""
+    """Where a browser opens the console. Raises BadRequest when this cloud does not offer its kind.
+
+    noVNC is told the path of the WebSocket at its own host: the folder that its page is in.
+    """
     if kind is NOVNC and settings.vnc_enabled:
-        return f"{settings.novnc_url}?path={quote(f'?token={token}', safe='')}"
+        folder = urlsplit(settings.novnc_url).path.strip("/").rpartition("/")[0]
+        path = f"{folder}/?token={token}" if folder else f"?token={token}"
+        return f"{settings.novnc_url}?path={quote(path, safe='')}"
     if kind is SERIAL and settings.serial_enabled:
         return f"{settings.serial_url}?token={token}"
     raise BadRequest(f"Consoles of type {kind.type} are not offered by this cloud.")

@@ -38,6 +38,7 @@ from kilonova.compute.virt.driver import (
     PowerState,
     WrongState,
 )
+from kilonova.compute.virt.fake_consoles import FakeConsoles
 
 RUNNING, PAUSED = PowerState.RUNNING, PowerState.PAUSED
 SHUTDOWN, CRASHED, SUSPENDED = PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.SUSPENDED
@@ -88,9 +89,18 @@ class FakeDriver:
         self._machine = machine or FakeMachine()
         self._guests: dict[str, FakeGuest] = {}
         self._listeners = Listeners()
+        self._consoles = FakeConsoles()
 
     capabilities = Capabilities(
-        real=False, pause=True, suspend=True, attach_nic=True, attach_disk=True, uefi=True, secure_boot=True
+        real=False,
+        vnc=True,
+        serial=True,
+        pause=True,
+        suspend=True,
+        attach_nic=True,
+        attach_disk=True,
+        uefi=True,
+        secure_boot=True,
     )
 
     # --- life ---
@@ -103,6 +113,7 @@ class FakeDriver:
             self._guests[guest.spec.uuid] = guest
 
     async def close(self) -> None:
+        self._consoles.close()
         self._guests = {}
 
     def subscribe(self, listener: Listener) -> None:
@@ -245,8 +256,10 @@ class FakeDriver:
         return text[max(0, len(text) - last_bytes) :]
 
     async def console_endpoint(self, uuid: str, kind: Literal["vnc", "serial"]) -> Path:
-        self._guest(uuid)
-        raise NotAble(f"Guests of the fake hypervisor have no {kind} console.")
+        if self._guest(uuid).power_state not in (RUNNING, PAUSED):
+            raise WrongState(f"Guest {uuid} has no {kind} console now; it does not run.")
+        path = self.guest_dir(uuid) / f"{kind}.sock"
+        return await self._consoles.open(path, kind, lambda: self._guest(uuid).console.encode())
 
     async def screenshot(self, uuid: str) -> tuple[str, bytes]:
         self._guest(uuid)
@@ -302,6 +315,7 @@ class FakeDriver:
         self._listeners.tell(GuestEvent(spec.uuid, Happening.STARTED, RUNNING))
 
     def _off(self, guest: FakeGuest, last_words: str = "") -> None:
+        self._consoles.close(self.guest_dir(guest.spec.uuid))
         if guest.power_state is SHUTDOWN:
             return
         self._keep(replace(guest, power_state=SHUTDOWN, console=guest.console + last_words))

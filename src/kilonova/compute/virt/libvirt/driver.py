@@ -319,7 +319,8 @@ class LibvirtDriver:
         if state is None:
             raise NoSuchGuest(uuid)
         path = self._consoles / f"{uuid}.{kind}"
-        if not await asyncio.to_thread(path.is_socket):
+        runs = state.power_state in (PowerState.RUNNING, PowerState.PAUSED)
+        if not runs or not await asyncio.to_thread(path.is_socket):
             raise WrongState(f"Guest {uuid} has no {kind} console now; it is {state.power_state.name.lower()}.")
         return path
 
