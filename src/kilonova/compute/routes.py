@@ -24,6 +24,8 @@ from kilonova.compute.api import (
     interfaces,
     keypair_fields,
     keypairs,
+    moves,
+    old_hosts,
     quota_fields,
     quotas,
     server_metadata,
@@ -37,7 +39,7 @@ from kilonova.compute.api import (
     versions,
     zones,
 )
-from kilonova.compute.api.actions import admin, networking, power
+from kilonova.compute.api.actions import admin, networking, not_built, power
 from kilonova.compute.errors import WrongProject
 from kilonova.compute.microversions import v
 from kilonova.compute.policies import full_name
@@ -196,6 +198,13 @@ ACTIONS = (
     ),
 )
 
+NOT_BUILT = tuple(_a(action, not_built.not_built, rule) for action, rule in not_built.ACTIONS)
+
+BOOT_FROM_VOLUME = tuple(
+    replace(row, path=row.path.replace("/servers", "/os-volumes_boot"), until=v(102)) for row in SERVERS
+)
+"""An old second name of the collection of servers."""
+
 _OF: dict[str, Any] = {"checks_target": True}
 _META, _TAGS, _NIC = _SERVER + "/metadata", _SERVER + "/tags", _SERVER + "/os-interface"
 
@@ -285,6 +294,23 @@ PARTS_OF_SERVERS = (
         since=v(78),
         **_OF,
     ),
+    _r(
+        "GET",
+        _SERVER + "/migrations",
+        moves.list_moves_of_server,
+        "servers:migrations:index",
+        since=v(23),
+        **_OF,
+    ),
+    _r(
+        "GET",
+        _SERVER + "/migrations/{migration_id}",
+        moves.show_move_of_server,
+        "servers:migrations:show",
+        since=v(23),
+        **_OF,
+    ),
+    _r("GET", "/os-migrations", moves.list_moves, "os-migrations:index", query=moves.LIST),
     _r("GET", "/os-console-auth-tokens/{token}", consoles.show_token, "os-console-auth-tokens"),
     _r(
         "POST",
@@ -383,6 +409,8 @@ HOSTS = (
         since=v(53),
     ),
     _r("DELETE", "/os-services/{service_id}", services.delete_service, "os-services:delete", status=204),
+    _r("GET", "/os-hosts", old_hosts.list_hosts, "os-hosts:list", until=v(42)),
+    _r("GET", "/os-hosts/{host}", old_hosts.show_host, "os-hosts:show", until=v(42)),
     _r("GET", "/os-hypervisors", hypervisors.list_hypervisors, "os-hypervisors:list", query=hypervisor_fields.LIST),
     _r(
         "GET",
@@ -428,5 +456,15 @@ def _twice(rows: tuple[Route, ...]) -> tuple[Route, ...]:
 
 
 ROUTES: tuple[Route, ...] = VERSIONS + _twice(
-    FLAVORS + KEYPAIRS + SERVERS + ACTIONS + PARTS_OF_SERVERS + HOSTS + GROUPINGS + LIMITS + GONE
+    FLAVORS
+    + KEYPAIRS
+    + SERVERS
+    + ACTIONS
+    + NOT_BUILT
+    + BOOT_FROM_VOLUME
+    + PARTS_OF_SERVERS
+    + HOSTS
+    + GROUPINGS
+    + LIMITS
+    + GONE
 )

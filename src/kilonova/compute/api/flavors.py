@@ -124,9 +124,7 @@ async def create_flavor(request: ComputeRequest) -> Response:
         "created_at": request.service.clock.now(),
     }
     async with request.service.db.transaction() as tx:
-        number = await flavors.insert_flavor(tx, values)
-        if not values["is_public"] and request.context.project_id:
-            await flavors.add_project(tx, number, values["flavor_id"], request.context.project_id)
+        await flavors.insert_flavor(tx, values)
         row = await _find(request, tx, values["flavor_id"])
     return answer({"flavor": _render(request, FLAVOR, [row])[0]})
 

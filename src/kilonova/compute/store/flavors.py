@@ -48,10 +48,13 @@ async def page(
     min_ram_mib: int = 0,
     min_disk_gib: int = 0,
 ) -> Sequence[Row[Any]]:
-    """A page of flavors that are not disabled. `public` None: both kinds, as far as the project may use them."""
+    """A page of flavors that are not disabled. `public` None: both kinds, as far as the project may use them.
+
+    True takes in the private flavors that the project was given, as upstream does: they are among what it may boot.
+    """
     wanted: Select[Any] = select(flavors)
     if public is not None:
-        wanted = wanted.where(flavors.c.is_public.is_(public))
+        wanted = wanted.where(_usable_by(project_id) if public else flavors.c.is_public.is_(False))
     if not sees_all:
         wanted = wanted.where(_usable_by(project_id), flavors.c.disabled.is_(False))
     if min_ram_mib:

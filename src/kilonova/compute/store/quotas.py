@@ -74,7 +74,7 @@ async def server_use(tx: Transaction, project_id: str, user_id: str | None = Non
     if user_id is not None:
         wanted = wanted.where(servers.c.user_id == user_id)
     row = await tx.first(wanted)
-    return ServerUse(int(row[0]), int(row[1]), int(row[2])) if row is not None else ServerUse(0, 0, 0)
+    return ServerUse(*(int(amount) for amount in row)) if row is not None else ServerUse(0, 0, 0)
 
 
 async def group_use(tx: Transaction, project_id: str) -> int:

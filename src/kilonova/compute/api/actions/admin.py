@@ -7,6 +7,7 @@ from typing import Any
 from kilonova.compute.api.access import server_row
 from kilonova.compute.api.parts import ComputeRequest
 from kilonova.compute.api.servers import remove
+from kilonova.compute.microversions import v
 from kilonova.compute.model.states import VmState
 from kilonova.compute.policies import PREFIX
 from kilonova.compute.store import servers
@@ -17,14 +18,14 @@ OWNER, ADMIN = "owner", "admin"
 
 async def lock(request: ComputeRequest) -> Response:
     """lock"""
-    ask = request.body["lock"] or {}
+    asked = request.body["lock"] if request.version >= v(73) else None
     service = request.service
     async with service.db.transaction() as tx:
         row = await server_row(request, tx, for_update=True)
         is_owner = row.project_id == request.context.project_id
         values: dict[str, Any] = {
             "locked_by": OWNER if is_owner and not request.context.is_admin else ADMIN,
-            "locked_reason": ask.get("locked_reason"),
+            "locked_reason": (asked or {}).get("locked_reason"),
         }
         if row.locked_by is None or request.context.is_admin:
             await servers.change(tx, row.id, service.clock.now(), values)
