@@ -18,7 +18,7 @@ from kilonova.compute.agent.guest_spec import guest_spec
 from kilonova.compute.agent.images import ImageCache, ImageNotFetched, ImageUnusable
 from kilonova.compute.agent.lifecycle import GuestGone, Lifecycle, TicketTooOld
 from kilonova.compute.agent.records import Record, Records
-from kilonova.compute.calls import GuestOrder, Nic, OnGuest, OpenConsole, Persona, Power, ReadConsole, Spawn
+from kilonova.compute.calls import AskGuest, GuestOrder, Nic, OnGuest, Persona, Power, ReadConsole, Spawn
 from kilonova.compute.model.flavors import FlavorSnapshot
 from kilonova.compute.model.operations import InjectedFile
 from kilonova.compute.model.servers import ImageSnapshot
@@ -287,7 +287,7 @@ async def test_driver_errors_cross_with_their_names(host):
     with pytest.raises(ServiceUnavailable, match="later"):
         await host.power(Power(guest=OnGuest(server_id=SERVER, ticket=(1, 1)), what="pause"))
     with pytest.raises(Error) as caught:
-        await host.console_endpoint(OpenConsole(server_id=SERVER, kind="serial"))
+        await host.screenshot(AskGuest(server_id=SERVER))
     assert caught.value.type_name == "NotAble"
     assert host.busy == set()
 
