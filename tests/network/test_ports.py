@@ -12,6 +12,7 @@ from kilonova.network.service import owner_of_address
 from tests.network.cloud import ADMIN, OTHER, SERVICE, Cloud, make_cloud
 
 ELEVEN_PAIRS = [{"ip_address": f"10.1.0.{n}"} for n in range(11)]
+ONE_PAIR = {"allowed_address_pairs": ELEVEN_PAIRS[:1]}
 FOREIGN = "11111111-2222-3333-4444-555555555555"
 
 
@@ -188,7 +189,7 @@ async def test_the_same_mac_twice_on_a_network_is_refused(cloud: Cloud) -> None:
         ({"allowed_address_pairs": [{"mac_address": "fa:16:3e:00:00:01"}]}, 400, "HTTPBadRequest"),
         ({"allowed_address_pairs": [{"ip_address": "10.0.0.9"}] * 2}, 400, "DuplicateAddressPairInRequest"),
         ({"allowed_address_pairs": ELEVEN_PAIRS}, 400, "AllowedAddressPairExhausted"),
-        ({"port_security_enabled": False, "allowed_address_pairs": ELEVEN_PAIRS[:1]}, 409, "AddressPairAndPortSecurityRequired"),
+        ({**ONE_PAIR, "port_security_enabled": False}, 409, "AddressPairAndPortSecurityRequired"),
         ({"extra_dhcp_opts": [{"opt_name": "mtu\n6,1.1.1.1", "opt_value": "1"}]}, 400, "InvalidInput"),
         ({"extra_dhcp_opts": [{"opt_name": "mtu", "opt_value": "1\ndhcp-script=/bin/sh"}]}, 400, "InvalidInput"),
         ({"dns_name": "bad_name!"}, 400, "InvalidInput"),

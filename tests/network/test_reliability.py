@@ -73,6 +73,8 @@ async def test_one_spec_that_is_refused_does_not_hold_up_the_others(cloud: Cloud
     await cloud.ok("POST", "networks", {"networks": names})
     carried = [s.name for s in cloud.driver.objects.values() if isinstance(s, NetworkSpec)]
     assert len(carried) == 1, "the other one of the two"
+    assert await left(cloud) == 1, "what was refused is not tried again at once"
+    await cloud.clock.advance(3)
     assert await left(cloud) == 0, "it is tried again, and now goes"
     assert len(cloud.carried(Kind.NETWORK)) == 2
 

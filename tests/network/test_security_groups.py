@@ -9,7 +9,6 @@ import pytest
 from kilonova.network.drivers.driver import Kind, SecurityGroupSpec
 from tests.network.cloud import ADMIN, OTHER, READER, Cloud, make_cloud
 
-
 HTTP = {"port_range_min": 80, "port_range_max": 80}
 
 

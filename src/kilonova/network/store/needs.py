@@ -64,10 +64,16 @@ async def clear(tx: Transaction, seen: Mapping[Key, int]) -> None:
     await tx.run(_CLEAR, rows)
 
 
-async def fail(tx: Transaction, keys: Iterable[Key], error: str) -> None:
-    """Note why the driver could not be told."""
+async def fail(tx: Transaction, keys: Iterable[Key], error: str, *, refused: bool) -> None:
+    """Note why the driver could not be told. What it ``refused`` is tried more and more seldom."""
+    more = 1 if refused else 0
     for key in keys:
-        await tx.run(update(needs).where(_is(key)).values(attempts=needs.c.attempts + 1, error=error[:2000]))
+        await tx.run(update(needs).where(_is(key)).values(attempts=needs.c.attempts + more, error=error[:2000]))
+
+
+def is_due(row: Row[Any], now: datetime) -> bool:
+    """Whether to try a need again: at once, but 2, 4, 8 ... seconds after it arose when it was refused."""
+    return bool(row.attempts == 0 or (now - row.since).total_seconds() > 2 ** min(row.attempts, 20))
 
 
 def _is(key: Key) -> Any:

@@ -24,6 +24,7 @@ CHANGED, DELETED = "network-changed", "network-vif-deleted"
 ATTEMPTS = 6
 FIRST_WAIT_S = 0.5
 QUEUE_LIMIT = 10_000
+BATCH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +102,8 @@ class PortEvents:
                 await self._clock.sleep(self._interval_s)
             self._mail.clear()
             events, self._outgoing = self._outgoing[:QUEUE_LIMIT], []
-            if events:
-                await self._hand_over(events)
+            for start in range(0, len(events), BATCH):
+                await self._hand_over(events[start : start + BATCH])
 
     async def _hand_over(self, events: Sequence[ServerEvent]) -> None:
         wait_s = FIRST_WAIT_S

@@ -77,8 +77,8 @@ class Realiser:
                 async with self._db.transaction() as tx:
                     await self.settle(tx)
             async with self._db.read() as tx:
-                rows = await needs.pending(tx, SWEEP_BATCH)
-                left = {(Kind(row.kind), row.object_id): int(row.wanted) for row in rows}
+                rows, now = await needs.pending(tx, SWEEP_BATCH), self._clock.now()
+                left = {(Kind(row.kind), row.object_id): int(row.wanted) for row in rows if needs.is_due(row, now)}
             if left:
                 await self._tell(left)
         return len(left)
@@ -120,7 +120,7 @@ class Realiser:
         reason = str(error) or type(error).__name__
         LOG.warning("the driver was not told of %d objects, the sweep will: %s", len(seen), reason)
         async with self._db.transaction() as tx:
-            await needs.fail(tx, seen, reason)
+            await needs.fail(tx, seen, reason, refused=isinstance(error, BadSpec))
 
 
 def changes_for(keys: Iterable[Key], specs: Mapping[Key, Spec]) -> list[Change]:

@@ -23,8 +23,9 @@ async def find_needs(service: Network) -> Sequence[Finding]:
     async with service.db.read() as tx:
         left = await needs.pending(tx, 1000)
     met = service.realiser.met
-    due = [row for row in left if met.get((Kind(row.kind), row.object_id)) != row.wanted]
-    fresh = [row for row in due if (service.clock.now() - row.since).total_seconds() > 1]
+    now = service.clock.now()
+    due = [row for row in left if needs.is_due(row, now) and met.get((Kind(row.kind), row.object_id)) != row.wanted]
+    fresh = [row for row in due if (now - row.since).total_seconds() > 1]
     if not fresh:
         if left:
             await service.realiser.catch_up()
