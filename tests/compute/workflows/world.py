@@ -69,6 +69,7 @@ class FakeNetwork:
             raise NetworkRefused(409, "OverQuota", "Quota exceeded for resources: ['port'].")
         self.made += 1
         facts.pop("security_group_ids")
+        assert "." not in facts.pop("dns_name", "")
         port = Port(
             id=new_uuid(),
             network_id=network_id,

@@ -93,6 +93,7 @@ async def _made(
         host=host,
         fixed_ip=one.fixed_ip,
         security_group_ids=security_group_ids,
+        dns_name=server.hostname.partition(".")[0],  # so that its neighbours know it by name
     )
 
 
