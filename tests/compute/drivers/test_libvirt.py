@@ -12,9 +12,13 @@ import time
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect as open_websocket
+from websockets.exceptions import ConnectionClosed
 
+from kilonova.compute.console.proxy import ConsoleProxy, Target
 from kilonova.compute.virt.driver import BackingImage, Broken, DiskSpec, Happening, PowerState, Transient
 from kilonova.kernel.process import running_in
+from kilonova.kernel.web.listen import serve_socket
 from tests.compute.drivers import make, real
 
 pytestmark = pytest.mark.real
@@ -145,3 +149,27 @@ async def test_two_clouds_stand_side_by_side(bench):
         finally:
             await other.close()
             await machine.down()
+
+
+async def test_a_browser_reaches_the_screen_through_the_proxy(bench):
+    spec = bench.spec()
+    await bench.driver.spawn(spec)
+    path = await bench.driver.console_endpoint(spec.uuid, "vnc")
+    tokens = {"once": Target(spec.uuid, "novnc", "here", str(path))}
+
+    async def authorize(token):
+        return tokens.pop(token, None)
+
+    listening = socket.create_server(("127.0.0.1", 0))
+    port = listening.getsockname()[1]
+    proxy = ConsoleProxy(authorize, "here")
+    server = await serve_socket(proxy, listening, most_connections=10, websockets=True)
+    async with open_websocket(f"ws://127.0.0.1:{port}/?token=once", origin=f"http://127.0.0.1:{port}") as browser:
+        assert await browser.recv() == b"RFB 003.008\n"
+        await browser.send(b"RFB 003.008\n")
+        assert (await browser.recv())[0] >= 1  # so many kinds of security are offered
+        await bench.driver.power_off(spec.uuid)
+        with pytest.raises(ConnectionClosed):
+            await browser.recv()
+    server.close()
+    await proxy.close()
