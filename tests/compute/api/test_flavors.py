@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from tests.compute.make import KEY, Cloud
 
 
@@ -28,6 +29,8 @@ async def test_private_flavors_are_for_those_who_were_let_in(cloud: Cloud) -> No
     assert (await cloud.api.get("/v2.1/flavors/9", token="member:other")).status == 200
     names = [f["name"] for f in (await cloud.api.get("/v2.1/flavors", token="member:other")).json["flavors"]]
     assert names == ["tiny", "secret"]
+    asked = (await cloud.api.get("/v2.1/flavors?is_public=True", token="member:other")).json["flavors"]
+    assert [f["name"] for f in asked] == ["tiny", "secret"]
     everything = (await cloud.api.get("/v2.1/flavors?is_public=None")).json["flavors"]
     assert [f["name"] for f in everything] == ["tiny", "secret"]
     assert [f["name"] for f in (await cloud.api.get("/v2.1/flavors")).json["flavors"]] == ["tiny"]
