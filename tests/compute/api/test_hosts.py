@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from tests.compute.make import Cloud
-
 from kilonova.compute.calls import FACTS_CHANGED
+from tests.compute.make import Cloud
 
 SERVICE_ID = "aaaaaaaa-0000-4000-8000-000000000001"
 HOST_ID = "bbbbbbbb-0000-4000-8000-000000000001"
@@ -107,3 +106,17 @@ async def test_the_zone_of_a_host_with_servers_stays(cloud: Cloud) -> None:
     )
     path = f"/v2.1/os-aggregates/{made.json['aggregate']['id']}"
     assert (await cloud.api.post(path + "/action", json={"add_host": {"host": "host1"}})).status == 409
+
+
+async def test_a_host_with_servers_may_join_the_zone_it_is_in_already(cloud: Cloud) -> None:
+    await cloud.server()
+    made = await cloud.api.post(
+        "/v2.1/os-aggregates", json={"aggregate": {"name": "racks", "availability_zone": "nova"}}
+    )
+    path = f"/v2.1/os-aggregates/{made.json['aggregate']['id']}"
+    assert (await cloud.api.post(path + "/action", json={"add_host": {"host": "host1"}})).status == 200
+    elsewhere = {"set_metadata": {"metadata": {"availability_zone": "north"}}}
+    assert (await cloud.api.post(path + "/action", json=elsewhere)).status == 409
+    nowhere = {"set_metadata": {"metadata": {"availability_zone": None}}}
+    assert (await cloud.api.post(path + "/action", json=nowhere)).status == 200
+    assert (await cloud.api.post(path + "/action", json={"remove_host": {"host": "host1"}})).status == 200

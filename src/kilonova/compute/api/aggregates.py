@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from kilonova.compute.api.parts import ComputeRequest
@@ -107,7 +107,7 @@ async def update_aggregate(request: ComputeRequest) -> Response:
         found = await _find(request, tx)
         values: dict[str, Any] = {"name": ask["name"]} if "name" in ask else {}
         if "availability_zone" in ask:
-            values["metadata"] = await _with_zone(tx, found, {ZONE_KEY: ask["availability_zone"]})
+            values["metadata"] = await _with_zone(request, tx, found, {ZONE_KEY: ask["availability_zone"]})
         await hosts.change_aggregate(tx, found.number, request.service.clock.now(), values)
         _tell_scheduler(request, tx)
         return _shown(request, await _find(request, tx))
@@ -129,32 +129,40 @@ async def set_metadata(request: ComputeRequest) -> Response:
     ask: dict[str, Any] = request.body["set_metadata"]["metadata"]
     async with request.service.db.transaction() as tx:
         found = await _find(request, tx)
-        values = {"metadata": await _with_zone(tx, found, ask)}
+        values = {"metadata": await _with_zone(request, tx, found, ask)}
         await hosts.change_aggregate(tx, found.number, request.service.clock.now(), values)
         _tell_scheduler(request, tx)
         return _shown(request, await _find(request, tx))
 
 
-async def _with_zone(tx: Transaction, found: Aggregate, changes: dict[str, Any]) -> dict[str, str]:
+async def _with_zone(
+    request: ComputeRequest, tx: Transaction, found: Aggregate, changes: dict[str, Any]
+) -> dict[str, str]:
     """The metadata after the changes; a zone may change only where no host is in another, and no server pinned."""
     if ZONE_KEY in changes:
         zone = changes[ZONE_KEY]
         if zone == "":
             raise BadRequest("An availability zone needs a name.")
-        if zone != found.zone:
-            others = [a for a in await hosts.list_aggregates(tx) if a.number != found.number]
-            await _check_zone(tx, found.hosts, zone, others)
+        zones = await _zones_by_others(tx, found)
+        default = request.service.settings.default_zone
+        for host in found.hosts:
+            if zone is not None and zones.get(host, zone) != zone:
+                raise HostInAnotherZone(host=host, zone=zones[host])
+            without = zones.get(host, default)
+            await _check_move(tx, host, found.zone or without, zone or without)
     merged = {**found.metadata, **changes}
     return {key: value for key, value in merged.items() if value is not None}
 
 
-async def _check_zone(tx: Transaction, names: Iterable[str], zone: str | None, others: list[Aggregate]) -> None:
-    zones = zones_of_hosts(others)
-    for host in names:
-        if zone is not None and zones.get(host, zone) != zone:
-            raise HostInAnotherZone(host=host, zone=zones[host])
-        if await servers.any_on_host(tx, host):
-            raise HostHasServers(host=host)
+async def _zones_by_others(tx: Transaction, found: Aggregate) -> Mapping[str, str]:
+    """The zone that each host has by the other aggregates, for those that are in one."""
+    return zones_of_hosts(a for a in await hosts.list_aggregates(tx) if a.number != found.number)
+
+
+async def _check_move(tx: Transaction, host: str, before: str, after: str) -> None:
+    """A host with servers keeps its zone: they were promised it. Raises HostHasServers."""
+    if before != after and await servers.any_on_host(tx, host):
+        raise HostHasServers(host=host)
 
 
 async def add_host(request: ComputeRequest) -> Response:
@@ -165,12 +173,10 @@ async def add_host(request: ComputeRequest) -> Response:
         if not await hosts.list_services(tx, host=host, binary=hosts.COMPUTE):
             raise HostNotFound(host=host)
         if found.zone is not None and host not in found.hosts:
-            others = [a for a in await hosts.list_aggregates(tx) if a.number != found.number]
-            zones = zones_of_hosts(others)
+            zones = await _zones_by_others(tx, found)
             if zones.get(host, found.zone) != found.zone:
                 raise HostInAnotherZone(host=host, zone=zones[host])
-            if zones.get(host) is None and await servers.any_on_host(tx, host):
-                raise HostHasServers(host=host)
+            await _check_move(tx, host, zones.get(host, request.service.settings.default_zone), found.zone)
         await hosts.add_host(tx, found.number, host)
         _tell_scheduler(request, tx)
         return _shown(request, await _find(request, tx))
@@ -183,10 +189,9 @@ async def remove_host(request: ComputeRequest) -> Response:
         found = await _find(request, tx)
         if host not in found.hosts:
             raise AggregateHostNotFound(id=found.number, host=host)
-        if found.zone is not None and await servers.any_on_host(tx, host):
-            others = [a for a in await hosts.list_aggregates(tx) if a.number != found.number]
-            if zones_of_hosts(others).get(host) != found.zone:
-                raise HostHasServers(host=host)
+        if found.zone is not None:
+            zones = await _zones_by_others(tx, found)
+            await _check_move(tx, host, found.zone, zones.get(host, request.service.settings.default_zone))
         await hosts.remove_host(tx, found.number, host)
         _tell_scheduler(request, tx)
         return _shown(request, await _find(request, tx))
