@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from tests.network.ovn import make
 
 from kilonova.network.drivers.driver import (
     BadSpec,
@@ -17,6 +16,7 @@ from kilonova.network.drivers.driver import (
     Unreachable,
 )
 from kilonova.network.drivers.fake import FakeDriver
+from tests.network.ovn import make
 
 
 def test_it_is_a_network_driver() -> None:
