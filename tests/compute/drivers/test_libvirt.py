@@ -56,9 +56,14 @@ async def test_guests_and_driver_survive_the_death_of_the_daemon(bench):
     assert await bench.incarnation(spec.uuid) == before
     heard: asyncio.Queue = asyncio.Queue()
     bench.driver.subscribe(heard.put_nowait)
-    await bench.driver.destroy(spec.uuid)
+    other = bench.spec(2)
+    await bench.driver.spawn(other)
     async with asyncio.timeout(10):
-        assert (await heard.get()).happening is Happening.STOPPED
+        while (event := await heard.get()).happening is not Happening.STARTED:
+            pass
+    assert event.uuid == other.uuid
+    await bench.driver.destroy(spec.uuid)
+    assert bench.leftovers(spec) == []
 
 
 async def test_a_guest_whose_process_dies_has_crashed(bench):
