@@ -137,10 +137,6 @@ class NetworkNeedsSubnet(errors.BadRequest):
     text = "Network {id} has no subnet, so a server on it would have no address: add a subnet, or name a port."
 
 
-class FixedIpTaken(errors.BadRequest):
-    text = "Address {address} cannot be given to the server: {why}."
-
-
 class SecurityGroupUnknown(errors.BadRequest):
     text = "Security group {name} not found for project {project_id}."
 

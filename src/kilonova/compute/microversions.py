@@ -43,11 +43,6 @@ def extra_specs_are_checked(version: Version) -> bool:
     return version >= v(86)
 
 
-def unknown_parameters_refused(version: Version) -> bool:
-    """Query strings with names that nothing reads are refused rather than ignored."""
-    return version >= v(75)
-
-
 def actions_of_deleted_servers(version: Version) -> bool:
     """The list of actions can be read after the server is gone."""
     return version >= v(21)
@@ -56,8 +51,3 @@ def actions_of_deleted_servers(version: Version) -> bool:
 def users_filter_more(version: Version) -> bool:
     """Users without the administrator's role may filter by more keys."""
     return version >= v(83)
-
-
-def no_file_injection(version: Version) -> bool:
-    """Personality is gone; user data does it."""
-    return version >= v(57)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.compute.make import Cloud
 from tests.compute.make import cloud as make_cloud
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.compute.make import NOWHERE, Cloud
-
 from kilonova.compute.store import servers
+from tests.compute.make import NOWHERE, Cloud
 
 
 async def test_a_quota_is_set_shown_and_forgotten(cloud: Cloud) -> None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import update
-from tests.compute.make import NOWHERE, Cloud, port, vif
 
 from kilonova.clients.network import FloatingIp, SecurityGroup
 from kilonova.compute.calls import (
@@ -22,6 +21,7 @@ from kilonova.compute.calls import (
 )
 from kilonova.compute.store import console_tokens, servers, tables
 from kilonova.kernel.errors import NotFound
+from tests.compute.make import NOWHERE, Cloud, port, vif
 
 
 async def test_metadata_is_changed_item_by_item_and_whole(cloud: Cloud) -> None:

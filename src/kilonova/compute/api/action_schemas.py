@@ -79,10 +79,6 @@ REMOVE_FLOATING_IP = closed(
     {"removeFloatingIp": {"type": "object", "properties": {"address": IP}, "required": ["address"]}},
     "removeFloatingIp",
 )
-CHANGE_PASSWORD = closed(
-    {"changePassword": {"type": "object", "properties": {"adminPass": {"type": "string"}}, "required": ["adminPass"]}},
-    "changePassword",
-)
 
 
 def old_console(action: str, *kinds: str) -> Schema:

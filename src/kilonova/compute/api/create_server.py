@@ -85,6 +85,8 @@ class Facts:
 
 async def create_server(request: ComputeRequest) -> Response:
     """POST /servers"""
+    if request.context.project_id is None:
+        raise Forbidden("Servers are made in a project: use a token that is scoped to one.")
     ask = _read(request)
     facts = await _resolve(request, ask)
     service, context = request.service, request.context

@@ -57,26 +57,6 @@ class DetachInterface(msgspec.Struct, frozen=True):
     port_id: str
 
 
-class ChangeSecurityGroup(msgspec.Struct, frozen=True):
-    """Put a security group onto each port of the server, or take it off."""
-
-    security_group_id: str
-    add: bool
-
-
-class ChangePassword(msgspec.Struct, frozen=True):
-    """Set the administrator's password inside the guest."""
-
-    password: str
-
-
-class CreateImage(msgspec.Struct, frozen=True):
-    """Upload the root disk as an image that the API has already made (queued)."""
-
-    image_id: str
-    name: str
-
-
 BUILD: Final = "build"
 DELETE: Final = "delete"
 START: Final = "start"
@@ -89,8 +69,6 @@ SUSPEND: Final = "suspend"
 RESUME: Final = "resume"
 ATTACH_INTERFACE: Final = "attach_interface"
 DETACH_INTERFACE: Final = "detach_interface"
-CHANGE_PASSWORD: Final = "change_password"
-CREATE_IMAGE: Final = "create_image"
 
 PAYLOADS: dict[str, type[msgspec.Struct]] = {
     BUILD: Build,
@@ -105,8 +83,6 @@ PAYLOADS: dict[str, type[msgspec.Struct]] = {
     RESUME: Nothing,
     ATTACH_INTERFACE: AttachInterface,
     DETACH_INTERFACE: DetachInterface,
-    CHANGE_PASSWORD: ChangePassword,
-    CREATE_IMAGE: CreateImage,
 }
 """Kinds are the names of rows in `states.ROWS`, and `build`."""
 

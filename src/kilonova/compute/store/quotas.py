@@ -56,16 +56,6 @@ async def class_limits(tx: Transaction, defaults: Mapping[str, int], class_name:
     return {**defaults, **{row.resource: row.hard_limit for row in rows}}
 
 
-async def has_user_limits(tx: Transaction, project_id: str, user_id: str) -> bool:
-    """Whether the user has limits of their own within the project."""
-    return (
-        await tx.scalar(
-            select(quotas.c.resource).where(quotas.c.project_id == project_id, quotas.c.user_id == user_id).limit(1)
-        )
-        is not None
-    )
-
-
 async def server_use(tx: Transaction, project_id: str, user_id: str | None = None) -> ServerUse:
     """What servers take now; those being built and those in error count too."""
     wanted: Select[Any] = select(

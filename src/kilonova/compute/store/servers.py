@@ -27,6 +27,7 @@ from sqlalchemy import (
 from kilonova.compute.model.flavors import FlavorSnapshot
 from kilonova.compute.model.servers import Fault, ImageSnapshot, Server, ServerSpec, Vif
 from kilonova.compute.model.states import VmState, pairs_of
+from kilonova.compute.store import console_tokens
 from kilonova.compute.store.tables import servers
 from kilonova.kernel.db import JsonText, Page, Transaction, paginate
 
@@ -335,8 +336,9 @@ async def change(
 
 async def mark_deleted(tx: Transaction, server_id: str, now: datetime) -> bool:
     """The end of a server: its row stays for those who ask what became of it. False where that was done
-    already.
+    already. Its console tokens open nothing any more.
     """
+    await console_tokens.forget_server(tx, server_id)
     return await change(
         tx,
         server_id,
