@@ -27,6 +27,11 @@ def spend_tokens(db: Database, clock: Clock) -> Authorize:
     return authorize
 
 
+def build(settings: Settings, authorize: Authorize, host: str) -> ConsoleProxy:
+    """For consoles of every kind, on a port that serves other things as well."""
+    return ConsoleProxy(authorize, host, settings.pages, allowed_origins=settings.allowed_origins)
+
+
 def build_novnc(settings: Settings, authorize: Authorize, host: str) -> ConsoleProxy:
     """For screens, with noVNC's pages: what `[vnc] novncproxy_base_url` leads to."""
     return ConsoleProxy(
