@@ -196,6 +196,8 @@ class World:
     async def up(self, *hosts: str, **machine: Any) -> World:
         self.conductor.listen()
         await self.scheduler.start()
+        assert self.scheduler._alive is not None
+        self.scheduler._alive.cancel()  # nobody may wait on the clock but the work under test
         for host in hosts or ("host1",):
             await self.add_host(host, **machine)
         return self
