@@ -6,14 +6,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row
 
 from kilonova.compute.api.parts import ComputeRequest
 from kilonova.compute.errors import NeverLaunched, NotReady, ServerLocked, ServerNotFound, WrongState
 from kilonova.compute.model import operations, states
 from kilonova.compute.policies import PREFIX
 from kilonova.compute.store import servers
-from kilonova.kernel.db import Transaction
+from kilonova.kernel.db import Row, Transaction
 
 
 async def server_row(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import Row
 
 from kilonova.compute.api.access import check_may_change, server_row
 from kilonova.compute.api.parts import ComputeRequest
 from kilonova.compute.calls import agent_topic
 from kilonova.compute.errors import CannotHere, HostDown
 from kilonova.kernel.bus import Call, CallFailed, RemoteFailure
+from kilonova.kernel.db import Row
 
 Q = TypeVar("Q", bound=msgspec.Struct)
 A = TypeVar("A", bound=msgspec.Struct)

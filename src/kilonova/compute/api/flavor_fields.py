@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Row
-
 from kilonova.compute.api.links import links
 from kilonova.compute.microversions import v
 from kilonova.compute.policies import PREFIX
+from kilonova.kernel.db import Row
 from kilonova.kernel.web import Field, FieldTable
 
 Base = tuple[str, str]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row
-
 from kilonova.compute.api.flavor_fields import FLAVOR, FLAVOR_BRIEF, FlavorView
 from kilonova.compute.api.links import bases, limit_of, next_link
 from kilonova.compute.api.parts import ComputeRequest
@@ -14,7 +12,7 @@ from kilonova.compute.errors import BadValue, ExtraSpecNotFound, FlavorNotFound,
 from kilonova.compute.microversions import access_to_public_flavor_conflicts, extra_specs_are_checked
 from kilonova.compute.model.extra_specs import check_extra_spec
 from kilonova.compute.store import flavors
-from kilonova.kernel.db import Page, Transaction
+from kilonova.kernel.db import Page, Row, Transaction
 from kilonova.kernel.errors import Conflict
 from kilonova.kernel.ids import new_uuid
 from kilonova.kernel.web import FieldTable, Response, accepted, answer

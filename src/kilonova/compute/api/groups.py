@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row
-
 from kilonova.compute.api.parts import ComputeRequest
 from kilonova.compute.api.values import NAME, closed, query_bool, whole
 from kilonova.compute.errors import GroupNotFound
@@ -13,7 +11,7 @@ from kilonova.compute.microversions import v
 from kilonova.compute.model.groups import AFFINITY, ANTI_AFFINITY, POLICIES
 from kilonova.compute.policies import PREFIX
 from kilonova.compute.store import groups, quotas
-from kilonova.kernel.db import Page, Transaction
+from kilonova.kernel.db import Page, Row, Transaction
 from kilonova.kernel.errors import BadRequest
 from kilonova.kernel.ids import new_uuid
 from kilonova.kernel.web import Field, FieldTable, Response, answer, no_content

@@ -10,7 +10,6 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw
-from sqlalchemy import Row
 
 from kilonova.compute.api.links import links
 from kilonova.compute.microversions import v
@@ -19,6 +18,7 @@ from kilonova.compute.model.states import STATUS
 from kilonova.compute.policies import PREFIX
 from kilonova.compute.store.servers import tags_of
 from kilonova.kernel.clock import iso_micros, iso_seconds
+from kilonova.kernel.db import Row
 from kilonova.kernel.web import Field, FieldTable
 
 HOST_STATUS = PREFIX + "servers:show:host_status"

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row
-
 from kilonova.compute.api.access import check_may_change, server_row, write
 from kilonova.compute.api.links import bases, limit_of, next_link
 from kilonova.compute.api.parts import ComputeRequest
@@ -29,7 +27,7 @@ from kilonova.compute.model import operations
 from kilonova.compute.model.states import TaskState
 from kilonova.compute.policies import PREFIX
 from kilonova.compute.store import groups, hosts, servers
-from kilonova.kernel.db import Page, Transaction
+from kilonova.kernel.db import Page, Row, Transaction
 from kilonova.kernel.web import FieldTable, Response, answer, no_content
 
 

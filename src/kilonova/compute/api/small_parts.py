@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row
-
 from kilonova.compute.api.access import server_row
 from kilonova.compute.api.parts import ComputeRequest
+from kilonova.kernel.db import Row
 from kilonova.kernel.errors import NotFound
 from kilonova.kernel.web import Response, answer, no_content
 

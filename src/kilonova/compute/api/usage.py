@@ -7,7 +7,6 @@ from itertools import groupby
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row
 
 from kilonova.compute.api.links import limit_of, next_link
 from kilonova.compute.api.parts import ComputeRequest
@@ -17,6 +16,7 @@ from kilonova.compute.model.flavors import FlavorSnapshot
 from kilonova.compute.model.usage import ServerUsage, hours_within, total
 from kilonova.compute.store import usage
 from kilonova.kernel.clock import iso_micros, parse_iso
+from kilonova.kernel.db import Row
 from kilonova.kernel.errors import BadRequest
 from kilonova.kernel.web import Response, answer
 

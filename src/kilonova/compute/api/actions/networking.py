@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row
-
 from kilonova.clients.network import NetworkRefused, SecurityGroup
 from kilonova.compute.api.access import check_may_change, server_row
 from kilonova.compute.api.network_cache import refresh
 from kilonova.compute.api.parts import ComputeRequest
 from kilonova.compute.store import servers
+from kilonova.kernel.db import Row
 from kilonova.kernel.errors import BadRequest, Conflict, Forbidden, NotFound
 from kilonova.kernel.web import Response, accepted, answer
 
