@@ -320,8 +320,7 @@ def owner_of(request: Request[Network], raw: Mapping[str, Any]) -> str:
         return own
     if not (request.context.is_admin or "service" in request.context.roles):
         raise errors.HTTPBadRequest(
-            reason="Specifying 'project_id' or 'tenant_id' other than the authenticated project in request requires "
-            "admin privileges"
+            reason="only an administrator may make things for another project: leave 'project_id' out, or name your own"
         )
     return str(said)
 
