@@ -9,7 +9,7 @@ import msgspec
 from kilonova.compute.model import operations as ops
 from kilonova.compute.model.flavors import FlavorSnapshot
 from kilonova.compute.model.servers import RequestedNetwork, ServerSpec
-from kilonova.compute.store import groups
+from kilonova.compute.store import groups, tables
 from kilonova.compute.virt.driver import Broken
 from kilonova.kernel.ids import new_uuid
 from tests.compute.workflows.world import NETWORK, World
@@ -226,3 +226,16 @@ async def test_a_late_spawn_of_a_conductor_that_was_given_up_is_refused():
     assert not agent.records.admits(world.server_id, record.ticket)
     assert replace(await world.server(), name="x").name == "x"
     assert msgspec.to_builtins(record.ticket)
+
+
+async def test_the_password_is_not_kept_once_the_server_was_told():
+    world = await World().up()
+    payload = ops.Build(admin_password="s3cret", files=(ops.InjectedFile("/x", "aGk="),))
+    server_id = await world.ask(networks=())
+    async with world.db.transaction() as tx:
+        await tx.run(tables.operations.update().values(payload=msgspec.to_builtins(payload)))
+    await world.run()
+    [operation] = await world.history(server_id)
+    assert operation.state == "done"
+    assert "s3cret" not in str(operation)
+    assert "files" not in operation.payload

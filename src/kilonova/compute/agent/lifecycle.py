@@ -52,6 +52,7 @@ from kilonova.kernel.errors import Conflict, Error, NotFound, ServiceUnavailable
 LOG = logging.getLogger(__name__)
 
 _CONSOLE_BYTES = 100 * 1024
+_STARTS_AT_ONCE = 4
 
 
 class GuestFailed(Error):
@@ -245,21 +246,25 @@ class Lifecycle:
     # -- at the start of the agent
 
     async def start_what_is_to_run(self) -> list[str]:
-        """Start the guests that ran before the host went down; the ids of those that were started."""
-        started = []
-        for record in self.records.all():
-            if not record.is_to_run or record.order is None:
-                continue
+        """Start the guests that ran before the host went down, a few at a time; the ids of those that were started."""
+        room = asyncio.Semaphore(_STARTS_AT_ONCE)
+        wanted = [record for record in self.records.all() if record.is_to_run and record.order is not None]
+        started = await asyncio.gather(*(self._start_again(record, room) for record in wanted))
+        return [record.server_id for record, done in zip(wanted, started, strict=True) if done]
+
+    async def _start_again(self, record: Record, room: asyncio.Semaphore) -> bool:
+        async with room:
             try:
                 async with self._at(record.server_id, record.ticket):
                     state = await self.driver.guest_state(record.server_id)
                     if state is None or state.power_state not in (PowerState.SHUTDOWN, PowerState.CRASHED):
-                        continue
+                        return False
                     await self.driver.start(await self._known_spec(record.server_id))
-                    started.append(record.server_id)
             except Error as error:
                 LOG.error("server %s: could not be started again: %s", record.server_id, error.message)
-        return started
+                return False
+        LOG.info("server %s: its guest was started again with the host", record.server_id)
+        return True
 
     def note_seen_power(self, server_id: str, power_state: int) -> None:
         """The cloud knows that a guest went off, or on, by itself: it is not (or is) to be started with the host."""

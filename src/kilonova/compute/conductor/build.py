@@ -44,6 +44,7 @@ from kilonova.kernel.tasks.workflow import is_passing
 LOG = logging.getLogger(__name__)
 
 _MOST_RACES = 20
+_SECRETS = ("admin_password", "files")
 _IMAGE_FAULTS = frozenset(("ImageUnusable",))
 
 
@@ -296,7 +297,8 @@ async def destroy_guest(work: Work[Parts]) -> None:
 
 
 async def mark_active(work: Work[Parts]) -> None:
-    """The server runs."""
+    """The server runs. What only its first boot was told is not kept."""
+    work.forget(*_SECRETS)
     now = work.parts.clock.now()
     change_server(
         work,
@@ -313,6 +315,7 @@ async def mark_active(work: Work[Parts]) -> None:
 async def bury(work: Work[Parts]) -> None:
     """Everything is undone: the server shows why."""
     failure = work.failure
+    work.forget(*_SECRETS)
     if failure is None:
         return
     details = say_hosts(work.data["refusals"]) if failure.code == "NoValidHost" and "refusals" in work.data else ""
@@ -328,6 +331,11 @@ async def bury(work: Work[Parts]) -> None:
         fault=servers.fault_value(fault),
     )
     LOG.error("server %s could not be built: %s", work.subject, failure.message)
+
+
+async def forget_secrets(work: Work[Parts]) -> None:
+    """The build was overtaken: nobody will be told the password."""
+    work.forget(*_SECRETS)
 
 
 def _candidate(work: Work[Parts]) -> Candidate:
@@ -365,4 +373,5 @@ BUILD_SERVER = Workflow(
         Step("settle", mark_active, event="compute__settle"),
     ),
     on_failure=bury,
+    on_cancel=forget_secrets,
 )

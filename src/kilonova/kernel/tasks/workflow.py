@@ -84,6 +84,7 @@ class Work(Generic[P]):
     last_try: bool = False
     _writes: list[Write] = field(default_factory=list)
     _event: dict[str, Any] = field(default_factory=dict)
+    _payload: dict[str, Any] | None = None
 
     @property
     def subject(self) -> str:
@@ -96,6 +97,12 @@ class Work(Generic[P]):
     def also(self, write: Write) -> None:
         """Have ``write(tx)`` run in the transaction that records this step as done."""
         self._writes.append(write)
+
+    def forget(self, *names: str) -> None:
+        """Remove secrets from what was asked for, with the next record: they have served."""
+        left = {key: value for key, value in self.operation.payload.items() if key not in names}
+        self.operation = replace(self.operation, payload=left)
+        self._payload = left
 
     def tell(self, **facts: Any) -> None:
         """Add facts (``host``, ``details``) to the event that this step leaves in the journal."""
@@ -357,9 +364,17 @@ class _Run:
         writes, self.work._writes = self.work._writes, []
         return writes
 
+    def _forgotten(self) -> dict[str, Any]:
+        return {} if self.work._payload is None else {"payload": self.work._payload}
+
     async def _record(self, *, heed_cancel: bool, **values: Any) -> None:
         await self.lease.record(
-            self._take_writes(), heed_cancel=heed_cancel, data=self.work.data, events=self._events(), **values
+            self._take_writes(),
+            heed_cancel=heed_cancel,
+            data=self.work.data,
+            events=self._events(),
+            **self._forgotten(),
+            **values,
         )
 
     async def _finish(self, state: str, *, heed_cancel: bool = False, **values: Any) -> None:
@@ -369,6 +384,7 @@ class _Run:
             heed_cancel=heed_cancel,
             data=self.work.data,
             events=self._events(),
+            **self._forgotten(),
             **values,
         )
 
