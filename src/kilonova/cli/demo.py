@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
+import sys
 from pathlib import Path
 
 import click
@@ -81,12 +83,14 @@ def _tell(outcome: Outcome, settings: Settings, real: bool) -> None:
     click.echo(f"\nServer demo ({outcome.server_id}) is up after {outcome.seconds:.1f} s.")
     if outcome.command_output:
         click.echo("A shell command ran in it over SSH:\n  " + outcome.command_output.replace("\n", "\n  "))
+    ours = "kilonova" if shutil.which("kilonova") else sys.argv[0]
+    stock = "openstack" if shutil.which("openstack") else str(Path(sys.argv[0]).with_name("openstack"))
     click.echo(f"  addresses       {outcome.fixed_ip}, floating {outcome.floating_ip}")
     if real:
-        click.echo("  shell           kilonova ssh demo")
+        click.echo(f"  shell           {ours} ssh demo")
         click.echo(f"  console         {outcome.console_url}")
-    click.echo("  stock client    openstack --os-cloud kilonova server list    (admin: --os-cloud kilonova-admin)")
-    click.echo("  more            kilonova status, kilonova doctor, kilonova why SERVER, make down")
+    click.echo(f"  stock client    {stock} --os-cloud kilonova server list    (admin: --os-cloud kilonova-admin)")
+    click.echo(f"  more            {ours} status | doctor | why SERVER; make down")
 
 
 @click.command(context_settings={"ignore_unknown_options": True})

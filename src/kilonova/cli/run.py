@@ -92,7 +92,7 @@ def _detach(place: Place, settings: Settings) -> None:
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-    while not _answers(settings):
+    while place.state.running_pid() != child.pid or not _answers(settings):
         if child.poll() is not None:
             raise click.ClickException(f"the cloud did not start:\n{_tail(place.state.log_file)}")
         if time.monotonic() - began > _START_LIMIT_S:

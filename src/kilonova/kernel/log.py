@@ -24,7 +24,7 @@ def set_up(*, level: str = "INFO", file: Path | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    for noisy in ("httpx", "httpcore", "uvicorn.access", "ovsdbapp", "asyncio", "oslo_policy", "stevedore"):
+    for noisy in ("httpx", "httpcore", "uvicorn.access", "ovsdbapp", "asyncio", "oslo_policy", "stevedore", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # uvicorn tells each WebSocket's whole address, and a console's has its token in it
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
