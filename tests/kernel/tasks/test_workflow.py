@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 import pytest
@@ -23,6 +24,7 @@ from kilonova.kernel.tasks import (
     operations_table,
 )
 from kilonova.kernel.testing import FakeClock, memory_database
+from kilonova.kernel.testing.clock import settle
 from kilonova.kernel.testing.workflows import IS_OVERTAKEN, Trouble, run_with_clock, survive, troubles
 
 metadata = MetaData()
@@ -318,3 +320,33 @@ async def test_what_ended_long_ago_is_forgotten():
     async with shop.db.read() as tx:
         assert await shop.journal.of(tx, "tea") == []
         assert len(await shop.journal.of(tx, "salt")) == 1
+
+
+async def test_a_process_that_was_held_up_does_not_touch_the_world_again():
+    shop = Workshop()
+    await shop.start()
+    [lease] = await shop.journal.take("slow", ["store"], 1)
+    await shop.clock.advance(shop.journal.lease_s + 1)
+    with pytest.raises(LeaseLost, match="held up"):
+        await carry_out(lease, STORE, shop.parts)
+    assert shop.parts.lying == set()
+
+
+async def test_a_heartbeat_prolongs_what_is_under_way():
+    shop, gate = Workshop(), asyncio.Event()
+
+    async def wait(work):
+        await gate.wait()
+
+    number = await shop.start()
+    flow = Workflow("store", (Step("wait", wait), Step("plank", put_plank)))
+    worker = Worker(shop.journal, {"store": flow}, shop.parts, "w")
+    running = asyncio.create_task(worker.run())
+    for _ in range(6):
+        await settle()
+        await shop.clock.advance(shop.journal.lease_s / 3)
+    gate.set()
+    await settle()
+    assert (await shop.operation(number)).state == "done"
+    running.cancel()
+    await asyncio.wait([running])

@@ -38,7 +38,7 @@ from kilonova.compute.orders import make_order, nics_of, vif_of
 from kilonova.compute.store import groups, placing, servers
 from kilonova.kernel.bus import CallFailed, RemoteFailure, Unreachable
 from kilonova.kernel.db import Transaction
-from kilonova.kernel.tasks import StartOver, Step, Work, Workflow
+from kilonova.kernel.tasks import LeaseLost, StartOver, Step, Work, Workflow
 from kilonova.kernel.tasks.workflow import is_passing
 
 LOG = logging.getLogger(__name__)
@@ -255,6 +255,8 @@ async def spawn_guest(work: Work[Parts]) -> None:
     except RemoteFailure as failed:
         if failed.code in _IMAGE_FAULTS:
             raise
+        if failed.code == "TicketTooOld":
+            raise LeaseLost(failed.message) from None  # the host knows of a worker that came after us
         if is_passing(failed) and not work.last_try:
             raise
         _count_host(work, candidate.host, failed.message)

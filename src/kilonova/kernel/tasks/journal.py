@@ -151,10 +151,18 @@ class Cancelled(Exception):
 
 @dataclass(slots=True)
 class Lease:
-    """One operation in the hands of one worker; every write goes through here and is fenced."""
+    """One operation in the hands of one worker; every write goes through here and is fenced. ``good_until``: monotonic
+    seconds; prolonged by the worker's heartbeat.
+    """
 
     journal: Journal
     operation: Operation
+    good_until: float = float("inf")
+
+    @property
+    def is_good(self) -> bool:
+        """Whether it is certain that nobody else has taken the operation, by our own clock."""
+        return self.journal.clock.monotonic() < self.good_until
 
     async def record(self, writes: Sequence[Write] = (), *, heed_cancel: bool, **values: Any) -> None:
         """Write progress and, in the same transaction, ``writes``. Raises LeaseLost, or Cancelled when
@@ -278,7 +286,7 @@ class Journal:
         """Take up to ``limit`` operations of ``kinds`` that are due, in nobody's hands and first of their
         subject.
         """
-        now = self.clock.now()
+        now, good_until = self.clock.now(), self.clock.monotonic() + self.lease_s
         async with self.db.read() as tx:
             rows = await tx.all(self._take, {"now": now, "kinds": list(kinds), "most": limit})
         if not rows:
@@ -298,7 +306,7 @@ class Journal:
                     "updated_at": now,
                 }
                 if await tx.run(self._fenced, {**changes, "_id": before.id, "_fence": before.fence}):
-                    leases.append(Lease(self, replace(before, **changes)))
+                    leases.append(Lease(self, replace(before, **changes), good_until))
         return leases
 
     async def renew(self, worker: str) -> int:

@@ -27,6 +27,7 @@ class Worker:
     limit: int = 32
     poll_s: float = 5.0
     _tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    _leases: dict[int, Lease] = field(default_factory=dict)
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -71,13 +72,14 @@ class Worker:
             task = asyncio.create_task(
                 self._carry_out(lease), name=f"{lease.operation.kind} {lease.operation.subject}"
             )
-            self._tasks[number] = task
+            self._tasks[number], self._leases[number] = task, lease
             task.add_done_callback(partial(self._ended, number))
         return len(leases)
 
     def _ended(self, number: int, _task: asyncio.Task[None]) -> None:
         was_full = len(self._tasks) >= self.limit
         self._tasks.pop(number, None)
+        self._leases.pop(number, None)
         if was_full:
             self._woken.set()
 
@@ -97,8 +99,12 @@ class Worker:
             await self.journal.clock.sleep(self.journal.lease_s / 3)
             if not self._tasks:
                 continue
+            good_until = self.journal.clock.monotonic() + self.journal.lease_s
             try:
                 await self.journal.renew(self.name)
+                for lease in self._leases.values():
+                    if lease.is_good:
+                        lease.good_until = good_until
             except Exception:
                 LOG.exception("leases of %s could not be renewed", self.name)
 

@@ -326,6 +326,8 @@ class _Run:
         try:
             async with asyncio.timeout(deadline_s):
                 for attempt in range(1, tries + 1):
+                    if not self.lease.is_good:
+                        raise LeaseLost(f"operation {self.lease.operation.id}: this process was held up for too long")
                     self.work.fresh = attempt == 1 and self.lease.operation.attempts == 1
                     self.work.last_try = attempt == tries
                     try:
