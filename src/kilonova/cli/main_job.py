@@ -42,7 +42,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class MainJob:
-    """``admin`` and ``demo``: the API as each of them; the demo user is made by the job. ``real``: guests run code, so SSH is tried."""
+    """``admin``: the API as administrator; the demo user is made by the job. ``real``: guests run code, so SSH is tried."""
 
     admin: CloudApi
     auth_url: str
