@@ -16,10 +16,20 @@ class _WithRequest(logging.Filter):
         return True
 
 
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), 127)}
+
+
+class _OneLine(logging.Formatter):
+    """A message is one line whatever names and paths users chose; only our own tracebacks have more."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return super().formatMessage(record).translate(_CONTROL)
+
+
 def set_up(*, level: str = "INFO", file: Path | None = None) -> None:
     """Send all logs of this process to ``file`` or standard error. Called once, by the command line."""
     handler: logging.Handler = logging.FileHandler(file) if file else logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s [%(request)s] %(message)s"))
+    handler.setFormatter(_OneLine("%(asctime)s %(levelname)s %(name)s [%(request)s] %(message)s"))
     handler.addFilter(_WithRequest())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -160,7 +160,8 @@ class _Application:
         self._add_headers(x, response)
         await _send(response, send, receive, head_only=scope["method"] == "HEAD")
         if LOG.isEnabledFor(logging.DEBUG) or scope["method"] not in ("GET", "HEAD"):
-            LOG.info("%s %s%s %d", scope["method"], scope.get("root_path", ""), self._path(scope), response.status)
+            root, path = scope.get("root_path", ""), self._path(scope)
+            LOG.info("%s %s%s %d as %s", scope["method"], root, path, response.status, x.request_id)
 
     @staticmethod
     def _path(scope: Scope) -> str:
