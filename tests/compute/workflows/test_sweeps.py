@@ -12,6 +12,7 @@ from kilonova.compute.conductor.sweeps import SWEEPS
 from kilonova.compute.model import operations as ops
 from kilonova.compute.model.states import PowerState
 from kilonova.compute.store import servers
+from kilonova.compute.virt.driver import GuestEvent, Happening
 from kilonova.kernel.tasks import Sweeper
 from kilonova.kernel.testing.clock import settle
 from tests.compute.workflows.world import NETWORK, World
@@ -186,3 +187,15 @@ async def test_old_history_is_forgotten():
     await world.clock.advance(91 * 86400)
     assert await sweep(world, "history") == 1
     assert await world.history() == []
+
+
+async def test_an_event_that_comes_late_changes_nothing():
+    world = await World().up()
+    await world.built()
+    agent = world.agents["host1"]
+    agent._hear(GuestEvent(world.server_id, Happening.STOPPED, PowerState.SHUTDOWN))
+    telling = asyncio.create_task(agent._tell_events())
+    await settle()
+    telling.cancel()
+    assert (await world.server()).vm_state == "active"
+    assert agent.records.get(world.server_id).is_to_run

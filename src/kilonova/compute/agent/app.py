@@ -212,10 +212,18 @@ class Agent:
         while True:
             event = await self._events.get()
             bind(Context())
-            changed = PowerChanged(host=self.host, server_id=event.uuid, power_state=int(event.power_state))
             try:
-                await self.bus.call(CONDUCTOR, POWER_CHANGED, changed)
-            except CallFailed as failed:
+                await self._tell_power(event.uuid)
+            except (CallFailed, DriverError) as failed:
                 LOG.info("server %s: nobody heard that its guest %s: %s", event.uuid, event.happening, failed)
-            else:
-                self.lifecycle.note_seen_power(event.uuid, event.power_state)
+
+    async def _tell_power(self, server_id: str) -> None:
+        """Tell what the guest does now: an event may be older than what we did to the guest since."""
+        state = await self.driver.guest_state(server_id)
+        if state is None or server_id in self.lifecycle.busy:
+            return
+        power = int(state.power_state)
+        await self.bus.call(
+            CONDUCTOR, POWER_CHANGED, PowerChanged(host=self.host, server_id=server_id, power_state=power)
+        )
+        self.lifecycle.note_seen_power(server_id, power)
