@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -170,10 +171,18 @@ def _has_metadata(key: str, value: str) -> ColumnElement[bool]:
     return or_(first, later)
 
 
-async def page(tx: Transaction, by: Filters, page: Page, *, bulky: bool = False) -> Sequence[Row[Any]]:
+async def page(tx: Transaction, by: Filters, page: Page, *, bulky: bool = False) -> list[Any]:
     """A page of servers to be shown: rows with JSON as text. `bulky`: with the columns that may be large."""
-    wanted = select(*(_PLAIN if bulky else _PLAIN_BRIEF))
-    return await tx.all(paginate(_filtered(wanted, by), SORTABLE, page))
+    columns = _PLAIN if bulky else _PLAIN_BRIEF
+    rows = await tx.all(paginate(_filtered(select(*columns), by), SORTABLE, page))
+    return list(map(_quick(tuple(c.name for c in columns)), rows))
+
+
+@cache
+def _quick(names: tuple[str, ...]) -> Any:
+    # A hundred servers have four thousand values to be read; a named tuple finds one in a tenth of a row's time.
+    kind: Any = namedtuple("ServerRow", names)
+    return kind._make
 
 
 async def ids_and_names(tx: Transaction, by: Filters, page: Page) -> Sequence[Row[Any]]:
