@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
 from kilonova.cli.cloud_api import CloudApi
 from kilonova.cli.reach import ssh_command
 
@@ -42,7 +45,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class MainJob:
-    """``admin``: the API as administrator; the demo user is made by the job. ``real``: guests run code, so SSH is tried."""
+    """``admin``: the API as administrator; the demo user is made here. ``real``: guests run code, so SSH is tried."""
 
     admin: CloudApi
     auth_url: str
@@ -184,9 +187,7 @@ class MainJob:
     async def _keypair(self) -> None:
         key = private_key(self.state_dir)
         if not key.exists():
-            key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "kilonova demo", "-f", str(key)]
-            await asyncio.to_thread(subprocess.run, command, check=True, stdin=subprocess.DEVNULL)
+            _make_key(key)
         public = key.with_suffix(".pub").read_text().strip()
         found = await self.demo.call("GET", f"compute:/os-keypairs/{DEMO}", missing_ok=True)
         if found is not None and found["keypair"]["public_key"].strip() != public:
@@ -260,6 +261,15 @@ class MainJob:
 def private_key(state_dir: Path) -> Path:
     """The key that the demo server lets in."""
     return state_dir / "demo" / "id_ed25519"
+
+
+def _make_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = ed25519.Ed25519PrivateKey.generate()
+    public = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    path.with_suffix(".pub").write_bytes(public + b" kilonova demo\n")
+    path.touch(mode=0o600)
+    path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
 
 
 async def _chunks(path: Path) -> AsyncIterator[bytes]:
