@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text
 
 from kilonova.kernel.db import (
     Database,
@@ -13,12 +13,13 @@ from kilonova.kernel.db import (
     JsonText,
     Page,
     StaleGeneration,
+    StorageFails,
     UtcDateTime,
     paginate,
     update_where_generation,
     upgrade,
 )
-from kilonova.kernel.errors import RemoteCallInTransaction
+from kilonova.kernel.errors import Conflict, RemoteCallInTransaction
 from kilonova.kernel.http import Client, Loopback
 from kilonova.kernel.testing import FakeClock, memory_database
 
@@ -129,3 +130,37 @@ def test_a_schema_is_brought_up_once(tmp_path: Path) -> None:
     (versions / "0002_second.py").write_text(body.format("0002", "0001"))
     assert upgrade(url, versions.parent) == "0001"
     assert upgrade(url, versions.parent) == "0002"
+
+
+async def test_a_full_disk_is_said_and_outlived(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'x.db'}", name="x")
+    METADATA.create_all(db._writer)
+    db._writer.commit()
+    pages = db._writer.exec_driver_sql("PRAGMA page_count").scalar()
+    db._writer.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+    with pytest.raises(StorageFails) as refused:
+        async with db.transaction() as tx:
+            await tx.run(insert(THINGS), [{"name": str(n), "data": "x" * 1000} for n in range(100)])
+    assert refused.value.status == 503
+    assert "disk" in refused.value.message
+    db._writer.exec_driver_sql("PRAGMA max_page_count=100000")
+    async with db.transaction() as tx:
+        await tx.run(insert(THINGS), [{"name": "after"}])
+    async with db.read() as tx:
+        assert await tx.column(select(THINGS.c.name)) == ["after"]
+    await db.close()
+
+
+async def test_a_commit_that_fails_leaves_the_way_free_for_the_next_transaction(tmp_path: Path) -> None:
+    db = Database(f"sqlite:///{tmp_path / 'x.db'}", name="x")
+    METADATA.create_all(db._writer)
+    db._writer.exec_driver_sql("CREATE TABLE parts (of INTEGER REFERENCES things (id) DEFERRABLE INITIALLY DEFERRED)")
+    db._writer.commit()
+    with pytest.raises(Conflict):
+        async with db.transaction() as tx:
+            await tx.run(text("INSERT INTO parts VALUES (99)"))  # only the commit finds out
+    async with db.transaction() as tx:
+        await tx.run(insert(THINGS), [{"name": "after"}])
+    async with db.read() as tx:
+        assert await tx.scalar(text("SELECT count(*) FROM parts")) == 0
+    await db.close()

@@ -6,7 +6,14 @@ from kilonova.kernel.db.engine import Database
 from kilonova.kernel.db.generation import StaleGeneration, update_where_generation
 from kilonova.kernel.db.page import Page, paginate
 from kilonova.kernel.db.schema import upgrade
-from kilonova.kernel.db.transaction import Duplicate, Transaction, in_transaction, refuse_in_transaction
+from kilonova.kernel.db.transaction import (
+    Duplicate,
+    RowsDisagree,
+    StorageFails,
+    Transaction,
+    in_transaction,
+    refuse_in_transaction,
+)
 from kilonova.kernel.db.types import JsonText, UtcDateTime
 
 __all__ = [
@@ -15,7 +22,9 @@ __all__ = [
     "JsonText",
     "Page",
     "Row",
+    "RowsDisagree",
     "StaleGeneration",
+    "StorageFails",
     "Transaction",
     "UtcDateTime",
     "in_transaction",

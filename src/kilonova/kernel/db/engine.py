@@ -16,11 +16,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Executable, create_engine, event
 from sqlalchemy.engine import CursorResult, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from kilonova.kernel.db import patterns
-from kilonova.kernel.db.transaction import Parameters, Transaction, _open
+from kilonova.kernel.db.transaction import Parameters, Transaction, _open, translated
 
 LOG = logging.getLogger(__name__)
 
@@ -54,24 +55,33 @@ class Database:
         try:
             if self._async is not None:
                 async with self._async.begin() as connection:
-                    tx = Transaction(self._awaited(connection))
+                    tx = Transaction(self._awaited(connection), self.name)
                     yield tx
             else:
                 if self._lock is None:
                     self._lock = asyncio.Lock()
                 async with self._lock:
-                    tx = Transaction(self._at_once(self._writer))
+                    tx = Transaction(self._at_once(self._writer), self.name)
                     self._writer.exec_driver_sql("BEGIN IMMEDIATE")
                     try:
                         yield tx
+                        self._writer.commit()
                     except BaseException:
-                        self._writer.rollback()
+                        self._roll_back()
                         raise
-                    self._writer.commit()
+        except DBAPIError as error:
+            raise translated(error, self.name) from error
         finally:
             _open.reset(token)
         for callback in tx.callbacks:
             callback()
+
+    def _roll_back(self) -> None:
+        """Whatever failed, a commit too: nothing is left open that would stand in the way of the next one."""
+        self._writer.rollback()
+        raw: Any = self._writer.connection.dbapi_connection
+        if raw.in_transaction:  # SQLAlchemy believes that a commit that failed has ended it
+            raw.rollback()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
@@ -80,12 +90,12 @@ class Database:
         try:
             if self._async is not None:
                 async with self._async.connect() as connection:
-                    yield Transaction(self._awaited(connection))
+                    yield Transaction(self._awaited(connection), self.name)
             elif self._shared_connection and self._lock is not None and self._lock.locked():
                 async with self._lock:
-                    yield Transaction(self._at_once(self._reader))
+                    yield Transaction(self._at_once(self._reader), self.name)
             else:
-                yield Transaction(self._at_once(self._reader))
+                yield Transaction(self._at_once(self._reader), self.name)
         finally:
             _open.reset(token)
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from typing import Any, Protocol
 
 from sqlalchemy import Executable, Row
 from sqlalchemy.engine import CursorResult
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from kilonova.kernel.errors import Conflict, RemoteCallInTransaction
+from kilonova.kernel.errors import Conflict, RemoteCallInTransaction, ServiceUnavailable
+
+LOG = logging.getLogger(__name__)
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
@@ -21,6 +24,44 @@ class Duplicate(Conflict):
     """A unique constraint refused the row. Services translate it to their own words."""
 
     text = "An object with these identifying values exists already."
+
+
+class RowsDisagree(Conflict):
+    """A row named another that is not there (any more), or the database's other rules do not hold."""
+
+    text = "The request names something that has just been removed; look again and repeat it."
+
+
+class StorageFails(ServiceUnavailable):
+    """The database cannot keep or find anything now: its disk is full, locked, broken or away."""
+
+    text = "The {name} database cannot be used now ({why}); nothing was changed. Try again later."
+
+
+_SAID_BY_STORAGE = (
+    ("is full", "its disk is full"),
+    ("locked", "another process holds it"),
+    ("disk i/o", "its disk does not work"),
+    ("readonly", "it cannot be written"),
+    ("unable to open", "its file cannot be opened"),
+    ("malformed", "its file is damaged"),
+)
+
+
+def translated(error: DBAPIError, name: str) -> Exception:
+    """What a failed statement or commit means to callers; the error itself where it is a defect of ours."""
+    said = str(error.orig).lower()
+    if isinstance(error, IntegrityError):
+        if "unique" in said or "duplicate" in said:
+            return Duplicate()
+        return RowsDisagree() if "foreign key" in said else error
+    why = next((why for word, why in _SAID_BY_STORAGE if word in said), None)
+    if why is None and error.connection_invalidated:
+        why = "it does not answer"
+    if why is None:
+        return error
+    LOG.error("the %s database cannot be used: %s", name, error.orig)
+    return StorageFails(name=name, why=why)
 
 
 def in_transaction() -> str | None:
@@ -44,18 +85,15 @@ class Executor(Protocol):
 class Transaction:
     """Statements of one unit of work. Obtained from ``Database.transaction()`` or ``Database.read()``."""
 
-    def __init__(self, execute: Callable[[Executable, Parameters], Awaitable[CursorResult[Any]]]):
-        self._execute_raw = execute
+    def __init__(self, execute: Callable[[Executable, Parameters], Awaitable[CursorResult[Any]]], name: str = ""):
+        self._execute_raw, self._name = execute, name
         self.callbacks: list[Callable[[], object]] = []
 
     async def _execute(self, statement: Executable, parameters: Parameters) -> CursorResult[Any]:
         try:
             return await self._execute_raw(statement, parameters)
-        except IntegrityError as error:
-            text = str(error.orig).lower()
-            if "unique" in text or "duplicate" in text:
-                raise Duplicate() from error
-            raise
+        except DBAPIError as error:
+            raise translated(error, self._name) from error
 
     async def all(self, statement: Executable, parameters: Parameters = None) -> Sequence[Row[Any]]:
         """All rows of a SELECT (or of DML with RETURNING)."""
