@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, exists, insert, or_, select, update
+from sqlalchemy import Row, Select, bindparam, delete, exists, insert, or_, select, update
 
 from kilonova.compute.errors import FlavorAccessExists, FlavorAccessNotFound, FlavorExists
 from kilonova.compute.model.flavors import Flavor
@@ -31,11 +32,12 @@ SORTABLE = {
 """What a list can be sorted by, under the names of the wire."""
 
 
-def _usable_by(project_id: str | None) -> Any:
-    return or_(
-        flavors.c.is_public,
-        exists().where(flavor_projects.c.flavor_number == flavors.c.number, flavor_projects.c.project_id == project_id),
-    )
+_USABLE = or_(
+    flavors.c.is_public,
+    exists().where(
+        flavor_projects.c.flavor_number == flavors.c.number, flavor_projects.c.project_id == bindparam("project")
+    ),
+)
 
 
 async def page(
@@ -52,16 +54,28 @@ async def page(
 
     True takes in the private flavors that the project was given, as upstream does: they are among what it may boot.
     """
-    wanted: Select[Any] = select(flavors)
+    given = {"project": project_id, "ram_mib": min_ram_mib, "disk_gib": min_disk_gib}
+    if page.after is None:
+        first = _first_page(page.sort, page.limit, page.reverse, sees_all, public)
+        return await tx.all(first, given)
+    return await tx.all(paginate(_among(sees_all, public), SORTABLE, page), given)
+
+
+@lru_cache(maxsize=200)
+def _first_page(
+    sort: tuple[tuple[str, str], ...], limit: int | None, reverse: bool, sees_all: bool, public: bool | None
+) -> Select[Any]:
+    # Kept, as first pages are what is asked for most: building a statement costs several times what running it does.
+    return paginate(_among(sees_all, public), SORTABLE, Page(sort, limit, reverse=reverse))
+
+
+def _among(sees_all: bool, public: bool | None) -> Select[Any]:
+    wanted = select(flavors).where(
+        flavors.c.ram_mib >= bindparam("ram_mib"), flavors.c.disk_gib >= bindparam("disk_gib")
+    )
     if public is not None:
-        wanted = wanted.where(_usable_by(project_id) if public else flavors.c.is_public.is_(False))
-    if not sees_all:
-        wanted = wanted.where(_usable_by(project_id), flavors.c.disabled.is_(False))
-    if min_ram_mib:
-        wanted = wanted.where(flavors.c.ram_mib >= min_ram_mib)
-    if min_disk_gib:
-        wanted = wanted.where(flavors.c.disk_gib >= min_disk_gib)
-    return await tx.all(paginate(wanted, SORTABLE, page))
+        wanted = wanted.where(_USABLE if public else flavors.c.is_public.is_(False))
+    return wanted if sees_all else wanted.where(_USABLE, flavors.c.disabled.is_(False))
 
 
 async def sort_values(tx: Transaction, flavor_id: str, keys: Sequence[str]) -> Mapping[str, Any] | None:
@@ -70,10 +84,15 @@ async def sort_values(tx: Transaction, flavor_id: str, keys: Sequence[str]) -> M
     return None if row is None else dict(row._mapping)
 
 
+_FIND = select(flavors).where(flavors.c.flavor_id == bindparam("flavor"))
+_FIND_USABLE = _FIND.where(_USABLE)
+
+
 async def find(tx: Transaction, flavor_id: str, *, project_id: str | None, sees_all: bool) -> Row[Any] | None:
     """The flavor's row, or None where the project may not use it."""
-    wanted = select(flavors).where(flavors.c.flavor_id == flavor_id)
-    return await tx.first(wanted if sees_all else wanted.where(_usable_by(project_id)))
+    if sees_all:
+        return await tx.first(_FIND, {"flavor": flavor_id})
+    return await tx.first(_FIND_USABLE, {"flavor": flavor_id, "project": project_id})
 
 
 def flavor_of(row: Row[Any]) -> Flavor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select
+from sqlalchemy import Row, Select, bindparam, delete, insert, select
 
 from kilonova.compute.store.tables import server_group_members, server_groups, servers
 from kilonova.kernel.db import Page, Transaction, paginate
@@ -46,14 +46,15 @@ async def members(tx: Transaction, numbers: Collection[int]) -> dict[int, list[s
     return found
 
 
+_OF_SERVER = select(server_groups.c.id).where(
+    server_group_members.c.server_id == bindparam("server"),
+    server_groups.c.number == server_group_members.c.group_number,
+)
+
+
 async def of_server(tx: Transaction, server_id: str) -> list[str]:
     """The ids of the groups that a server is in."""
-    return await tx.column(
-        select(server_groups.c.id).where(
-            server_group_members.c.server_id == server_id,
-            server_groups.c.number == server_group_members.c.group_number,
-        )
-    )
+    return await tx.column(_OF_SERVER, {"server": server_id})
 
 
 async def insert_group(tx: Transaction, values: Mapping[str, Any]) -> int:
@@ -73,6 +74,9 @@ async def add_members(tx: Transaction, number: int, server_ids: Sequence[str], u
     await tx.run(insert(server_group_members), rows)
 
 
+_LEAVE = delete(server_group_members).where(server_group_members.c.server_id == bindparam("server"))
+
+
 async def leave(tx: Transaction, server_id: str) -> None:
     """A server leaves all groups: called when it is deleted."""
-    await tx.run(delete(server_group_members).where(server_group_members.c.server_id == server_id))
+    await tx.run(_LEAVE, {"server": server_id})

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, bindparam, delete, insert, select, update
 
 from kilonova.compute.errors import AggregateExists, AggregateHostExists, AggregateHostNotFound
 from kilonova.compute.model.hosts import Aggregate, Host, ServiceRecord
@@ -34,9 +34,12 @@ async def list_services(tx: Transaction, *, host: str | None = None, binary: str
     return [service_of(row) for row in await tx.all(wanted)]
 
 
+_AGENTS = select(services).where(services.c.binary == COMPUTE, services.c.host.in_(bindparam("hosts", expanding=True)))
+
+
 async def agents(tx: Transaction, hosts: Collection[str]) -> dict[str, ServiceRecord]:
     """The agents' service records of these hosts, by host."""
-    rows = await tx.all(select(services).where(services.c.binary == COMPUTE, services.c.host.in_(list(hosts))))
+    rows = await tx.all(_AGENTS, {"hosts": list(hosts)})
     return {row.host: service_of(row) for row in rows}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, literal, select, update
 
 from kilonova.compute.errors import QuotaExceeded
 from kilonova.compute.store.tables import (
@@ -32,38 +32,52 @@ class ServerUse:
     ram: int
 
 
+_LIMITS = (
+    select(quotas.c.user_id, quotas.c.resource, quotas.c.hard_limit)
+    .where(
+        quotas.c.project_id == bindparam("project"), quotas.c.user_id.in_((literal(WHOLE_PROJECT), bindparam("user")))
+    )
+    .order_by(quotas.c.user_id)
+)
+_OF_CLASS = select(quota_classes.c.resource, quota_classes.c.hard_limit).where(
+    quota_classes.c.class_name == bindparam("name")
+)
+_USE = select(
+    func.count(), func.coalesce(func.sum(servers.c.vcpus), 0), func.coalesce(func.sum(servers.c.ram_mib), 0)
+).where(servers.c.project_id == bindparam("project"), servers.c.deleted.is_(False))
+_USE_OF_USER = _USE.where(servers.c.user_id == bindparam("user"))
+
+
 async def limits(
     tx: Transaction, defaults: Mapping[str, int], project_id: str, user_id: str | None = None
 ) -> dict[str, int]:
     """The limits that hold: the user's own, else the project's, else the default class, else the options."""
-    found = await class_limits(tx, defaults)
-    wanted = [WHOLE_PROJECT] if user_id is None else [WHOLE_PROJECT, user_id]
-    rows = await tx.all(
-        select(quotas.c.user_id, quotas.c.resource, quotas.c.hard_limit)
-        .where(quotas.c.project_id == project_id, quotas.c.user_id.in_(wanted))
-        .order_by(quotas.c.user_id)
-    )
-    for row in rows:
-        found[row.resource] = row.hard_limit
-    return found
+    return (await _both_limits(tx, defaults, project_id, user_id))[1]
+
+
+async def _both_limits(
+    tx: Transaction, defaults: Mapping[str, int], project_id: str, user_id: str | None
+) -> tuple[dict[str, int], dict[str, int]]:
+    """The limits of the project, and those of one user in it."""
+    everyone = await class_limits(tx, defaults)
+    own: dict[str, int] = {}
+    for row in await tx.all(_LIMITS, {"project": project_id, "user": user_id or WHOLE_PROJECT}):
+        (everyone if row.user_id == WHOLE_PROJECT else own)[row.resource] = row.hard_limit
+    return everyone, {**everyone, **own}
 
 
 async def class_limits(tx: Transaction, defaults: Mapping[str, int], class_name: str = DEFAULT_CLASS) -> dict[str, int]:
     """The limits of a class, from the options where it sets none."""
-    rows = await tx.all(
-        select(quota_classes.c.resource, quota_classes.c.hard_limit).where(quota_classes.c.class_name == class_name)
-    )
+    rows = await tx.all(_OF_CLASS, {"name": class_name})
     return {**defaults, **{row.resource: row.hard_limit for row in rows}}
 
 
 async def server_use(tx: Transaction, project_id: str, user_id: str | None = None) -> ServerUse:
     """What servers take now; those being built and those in error count too."""
-    wanted: Select[Any] = select(
-        func.count(), func.coalesce(func.sum(servers.c.vcpus), 0), func.coalesce(func.sum(servers.c.ram_mib), 0)
-    ).where(servers.c.project_id == project_id, servers.c.deleted.is_(False))
-    if user_id is not None:
-        wanted = wanted.where(servers.c.user_id == user_id)
-    row = await tx.first(wanted)
+    given = {"project": project_id}
+    row = await tx.first(
+        _USE if user_id is None else _USE_OF_USER, given if user_id is None else {**given, "user": user_id}
+    )
     return ServerUse(*(int(amount) for amount in row)) if row is not None else ServerUse(0, 0, 0)
 
 
@@ -113,8 +127,7 @@ async def check_servers(
     Run it in the transaction that inserts the servers: writers are one at a time, so no two can take the
     same room.
     """
-    everyone = await limits(tx, defaults, project_id)
-    mine = await limits(tx, defaults, project_id, user_id)
+    everyone, mine = await _both_limits(tx, defaults, project_id, user_id)
     pairs = [(everyone, await server_use(tx, project_id))]
     if mine != everyone:
         pairs.append((mine, await server_use(tx, project_id, user_id)))
