@@ -15,22 +15,34 @@ from tests.cloud.make import Openstack, RunningCloud, StockClient, running_cloud
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
     """A cloud after its main job, with four people in it: admin, member and reader of ``demo``, rival in ``rival``."""
     with running_cloud(tmp_path_factory.mktemp("cloud")) as cloud:
-        job = cloud.kilonova("demo")
-        assert job.returncode == 0, job.stdout + job.stderr
-        secrets = json.loads((cloud.state / "secrets.json").read_text())
-        cloud.person("admin", "admin", secrets["admin_password"], "admin")
-        demo = cloud.person("member", "demo", secrets["demo_password"], "demo")
-        roles = {role["name"]: role["id"] for role in cloud.get("/identity/v3/roles")["roles"]}
-        rival = cloud.made("/identity/v3/projects", {"project": {"name": "rival"}})["project"]["id"]
-        for user, project, role in (("reader", demo.project_id, "reader"), ("rival", rival, "member")):
-            body = {"user": {"name": user, "password": "pass-of-" + user}}
-            made = cloud.made("/identity/v3/users", body)["user"]["id"]
-            path = f"/identity/v3/projects/{project}/users/{made}/roles/{roles[role]}"
-            assert cloud.call("PUT", path).status_code == 204
-        cloud.person("reader", "reader", "pass-of-reader", "demo")
-        cloud.person("rival", "rival", "pass-of-rival", "rival")
-        _know_the_rival(cloud)
+        _fill(cloud)
         yield cloud
+
+
+@pytest.fixture(scope="session")
+def rough_cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCloud]:
+    """Another one, for stories that leave it in a state that nobody can foresee."""
+    with running_cloud(tmp_path_factory.mktemp("rough")) as cloud:
+        _fill(cloud)
+        yield cloud
+
+
+def _fill(cloud: RunningCloud) -> None:
+    job = cloud.kilonova("demo")
+    assert job.returncode == 0, job.stdout + job.stderr
+    secrets = json.loads((cloud.state / "secrets.json").read_text())
+    cloud.person("admin", "admin", secrets["admin_password"], "admin")
+    demo = cloud.person("member", "demo", secrets["demo_password"], "demo")
+    roles = {role["name"]: role["id"] for role in cloud.get("/identity/v3/roles")["roles"]}
+    rival = cloud.made("/identity/v3/projects", {"project": {"name": "rival"}})["project"]["id"]
+    for user, project, role in (("reader", demo.project_id, "reader"), ("rival", rival, "member")):
+        body = {"user": {"name": user, "password": "pass-of-" + user}}
+        made = cloud.made("/identity/v3/users", body)["user"]["id"]
+        path = f"/identity/v3/projects/{project}/users/{made}/roles/{roles[role]}"
+        assert cloud.call("PUT", path).status_code == 204
+    cloud.person("reader", "reader", "pass-of-reader", "demo")
+    cloud.person("rival", "rival", "pass-of-rival", "rival")
+    _know_the_rival(cloud)
 
 
 def _know_the_rival(cloud: RunningCloud) -> None:

@@ -108,12 +108,12 @@ def operations(service: str, document: Mapping[str, Any]) -> Iterator[Operation]
 
 
 def samples(schema: Any, depth: int = 0) -> list[Any]:
-    """Values that fit a JSON Schema, or nearly; one for each alternative that it names at its top."""
+    """Values that fit a JSON Schema, or nearly: for each alternative at its top the least, then the most."""
     if not isinstance(schema, dict) or depth > 8:
         return ["x"]
     for key in ("oneOf", "anyOf"):
         if key in schema:
-            return [value for one in schema[key] for value in samples(one, depth + 1)[:2]][:60]
+            return [value for one in schema[key] for value in samples(one, depth + 1)[:2]][:120]
     if "allOf" in schema:
         return samples(schema["allOf"][0], depth + 1)
     if "const" in schema:
@@ -123,9 +123,12 @@ def samples(schema: Any, depth: int = 0) -> list[Any]:
     kinds = schema.get("type", "object" if "properties" in schema else "string")
     kind = kinds if isinstance(kinds, str) else kinds[0]
     if kind == "object":
-        return [{name: samples(one, depth + 1)[0] for name, one in schema.get("properties", {}).items()}]
+        fields = {name: samples(one, depth + 1) for name, one in schema.get("properties", {}).items()}
+        least = {name: found[0] for name, found in fields.items() if name in schema.get("required", ())}
+        most = {name: found[-1] for name, found in fields.items()}
+        return [least, most] if least != most else [most]
     if kind == "array":
-        return [[samples(schema["items"], depth + 1)[0]] if "items" in schema else []]
+        return [[value] for value in samples(schema["items"], depth + 1)] if "items" in schema else [[]]
     if kind == "string":
         return [_string(schema)]
     return [{"integer": schema.get("minimum", 1), "number": 1.5, "boolean": True, "null": None}.get(kind, "x")]
@@ -142,21 +145,30 @@ def _string(schema: Mapping[str, Any]) -> str:
     return known.get(str(schema.get("format")), "junk".ljust(int(schema.get("minLength", 1)), "k"))
 
 
-def spoilt(body: Any) -> Iterator[Any]:
-    """The body with one thing wrong in each: an unknown field, a missing one, and each value of another kind."""
-    if not isinstance(body, dict):
+def spoilt(least: Any, most: Any) -> Iterator[Any]:
+    """The least body with one thing wrong in each: an unknown field, a missing one, and any field of another kind."""
+    if not isinstance(least, dict) or not isinstance(most, dict):
         return
-    yield {**body, "unheard_of": 1}
-    for number, (name, value) in enumerate(body.items()):
-        yield {k: v for k, v in body.items() if k != name}
+    yield {**least, "unheard_of": 1}
+    for number, (name, value) in enumerate({**most, **least}.items()):
+        yield {k: v for k, v in least.items() if k != name}
+        yield {**least, name: value}
         for turn in range(4):
-            yield {**body, name: VALUES[(number * 4 + turn) % len(VALUES)]}
+            yield {**least, name: VALUES[(number * 4 + turn) % len(VALUES)]}
         if isinstance(value, dict):
-            for one in spoilt(value):
-                yield {**body, name: one}
+            for one in spoilt(least.get(name, {}), most.get(name, value)):
+                yield {**least, name: one}
         elif isinstance(value, list) and value and isinstance(value[0], dict):
-            for one in spoilt(value[0]):
-                yield {**body, name: [one]}
+            for one in spoilt(value[0], value[0]):
+                yield {**least, name: [one]}
+
+
+def all_spoilt(schema: Any) -> Iterator[Any]:
+    """Spoilt bodies of every alternative of a schema."""
+    found = samples(schema)
+    for least, most in zip(found, found[1:] + found[-1:], strict=True):
+        alike = isinstance(least, dict) and isinstance(most, dict) and set(least) <= set(most)
+        yield from spoilt(least, most if alike else least)
 
 
 def encode(body: Any) -> bytes:

@@ -171,6 +171,18 @@ def link(body: dict[str, Any], key: str, url: str) -> str | None:
     return links["next"].removeprefix(url) if "next" in links else None
 
 
+def test_a_change_may_be_bound_to_the_revision_that_was_read(cloud: RunningCloud) -> None:
+    made = cloud.made("/network/v2.0/networks", {"network": {"name": "first"}}, "member")["network"]
+    path = f"/network/v2.0/networks/{made['id']}"
+    now = {"If-Match": f"revision_number={made['revision_number']}"}
+    body = {"network": {"name": "second"}}
+    assert cloud.call("PUT", path, "member", headers=now, json=body).status_code == 200
+    late = cloud.call("PUT", path, "member", headers=now, json={"network": {"name": "third"}})
+    assert (late.status_code, late.json()["NeutronError"]["type"]) == (412, "RevisionNumberConstraintFailed")
+    assert cloud.get(path, "member")["network"]["name"] == "second"
+    assert cloud.call("DELETE", path, "member").status_code == 204
+
+
 @pytest.mark.filterwarnings("ignore::Warning:openstack")
 def test_the_sdk_finds_every_service_by_the_catalog(cloud: RunningCloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(cloud.home))
