@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 
 from kilonova.clients.placement import Claim
 from kilonova.compute.agent.app import host_id
@@ -199,3 +200,27 @@ async def test_an_event_that_comes_late_changes_nothing():
     telling.cancel()
     assert (await world.server()).vm_state == "active"
     assert agent.records.get(world.server_id).is_to_run
+
+
+async def test_an_agent_whose_disk_fails_for_a_while_goes_on_when_it_works_again():
+    """Each of its loops outlives what it did not expect: a host must not fall silent for one failed write."""
+    world = await World().up("host1")
+    await world.built()
+    agent = world.agents["host1"]
+    loops = [
+        asyncio.create_task(loop()) for loop in (agent._keep_reporting, agent._keep_registered, agent._tell_events)
+    ]
+    folder = agent.records.directory
+    shutil.rmtree(folder)
+    agent.images.directory.symlink_to(agent.images.directory)  # looking into it fails
+    await settle()
+    world.driver().guest_crashes(world.server_id)  # noticed, told, but cannot be noted
+    await world.clock.advance(400)
+    assert [loop for loop in loops if loop.done()] == []
+    agent.images.directory.unlink()
+    folder.mkdir()
+    heard = world.parts.hosts.heard["host1"]
+    await world.clock.advance(400)
+    assert world.parts.hosts.heard["host1"] > heard
+    for loop in loops:
+        loop.cancel()

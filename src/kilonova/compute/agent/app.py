@@ -153,6 +153,8 @@ class Agent:
                 self.bus.announce(HOSTS, HEARTBEAT, await self._look())
             except DriverError as error:
                 LOG.warning("the hypervisor does not answer, so no heartbeat is sent: %s", error)
+            except Exception:
+                LOG.exception("no heartbeat could be sent; tried again in %.0f s", self.heartbeat_s)
             await self.clock.sleep(self.heartbeat_s)
 
     async def _keep_registered(self) -> None:
@@ -160,11 +162,13 @@ class Agent:
         while True:
             await self.clock.sleep(wait_s)
             bind(Context())
-            if await self._try_to_register():
-                wait_s = self.register_every_s
-            else:
-                wait_s = min(wait_s * 2, 30.0)
-            self.images.prune({record.backing for record in self.records.all()})
+            wait_s = min(wait_s * 2, 30.0)
+            try:
+                if await self._try_to_register():
+                    wait_s = self.register_every_s
+                self.images.prune({record.backing for record in self.records.all()})
+            except Exception:
+                LOG.exception("host %s could not be registered; tried again in %.0f s", self.host, wait_s)
 
     async def _try_to_register(self) -> bool:
         try:
@@ -216,6 +220,8 @@ class Agent:
                 await self._tell_power(event.uuid)
             except (CallFailed, DriverError) as failed:
                 LOG.info("server %s: nobody heard that its guest %s: %s", event.uuid, event.happening, failed)
+            except Exception:
+                LOG.exception("server %s: that its guest %s could not be noted", event.uuid, event.happening)
 
     async def _tell_power(self, server_id: str) -> None:
         """Tell what the guest does now: an event may be older than what we did to the guest since."""
