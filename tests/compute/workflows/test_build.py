@@ -181,8 +181,10 @@ async def test_the_boot_can_be_followed_in_the_log(caplog):
         "boot 9-10",
         "boot 11",
         "boot 23-25",
+        "boot 26-28",
         "boot 12",
         "boot 13-19",
+        "boot 20-22",
         "boot 29",
         "boot 30",
     ]

@@ -100,8 +100,8 @@ class Lifecycle:
                 return GuestReport(server_id=order.server_id, power_state=there.power_state)
             LOG.info("%s: server %s as %s", hop("13-19"), order.server_id, order.guest_name)
             backing = await self._backing(order, call.image_token)
-            if backing is not None:
-                LOG.info("%s: server %s, image %s", hop("20-22"), order.server_id, order.image.image_id)
+            about = order.image.image_id if backing is not None else "none: simulated guests have no disk"
+            LOG.info("%s: server %s, image %s", hop("20-22"), order.server_id, about)
             # Remembered before it is made: whatever comes of it can be found and removed.
             self._remember(order, call.ticket, is_to_run=True, backing=backing.path if backing else "")
             await self._write_config_drive(order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 import string
 from dataclasses import dataclass, field
@@ -33,12 +34,15 @@ from kilonova.compute.model.hosts import ZONE_KEY, Aggregate
 from kilonova.compute.model.naming import hostname_for, numbered
 from kilonova.compute.model.servers import ImageSnapshot, Server, ServerSpec
 from kilonova.compute.model.states import TaskState, VmState
+from kilonova.compute.model.trace import hop
 from kilonova.compute.policies import PREFIX
 from kilonova.compute.store import flavors, groups, hosts, keypairs, quotas, servers
 from kilonova.kernel.db import Page, Transaction
 from kilonova.kernel.errors import BadRequest, Forbidden
 from kilonova.kernel.ids import is_uuid, new_uuid
 from kilonova.kernel.web import Response, accepted
+
+LOG = logging.getLogger(__name__)
 
 _GIB = 1 << 30
 _ALPHABET = string.ascii_letters + string.digits
@@ -87,6 +91,7 @@ async def create_server(request: ComputeRequest) -> Response:
     """POST /servers"""
     if request.context.project_id is None:
         raise Forbidden("Servers are made in a project: use a token that is scoped to one.")
+    _trace_arrival(request)
     ask = _read(request)
     facts = await _resolve(request, ask)
     service, context = request.service, request.context
@@ -116,7 +121,17 @@ async def create_server(request: ComputeRequest) -> Response:
         )
         wishes = [(server.id, payload) for server in new]
         await service.journal.write_many(tx, operations.BUILD, wishes, asker=context)
+    for server in new:
+        LOG.info("%s: server %s", hop("6-7"), server.id)
     return _answer(request, ask, new)
+
+
+def _trace_arrival(request: ComputeRequest) -> None:
+    """What was done before the handler could run, told here because only now it is known that a boot is meant."""
+    who = request.context
+    LOG.info("%s: of user %s, good until %s", hop("1-2"), who.user_id, who.expires_at)
+    LOG.info("%s: microversion %s", hop("3"), request.version)
+    LOG.info("%s: project %s, roles %s", hop("4-5"), who.project_id, ", ".join(who.roles))
 
 
 def _answer(request: ComputeRequest, ask: Ask, new: list[Server]) -> Response:

@@ -246,6 +246,7 @@ async def spawn_guest(work: Work[Parts]) -> None:
     persona = msgspec.structs.replace(zoned.persona, zone=candidate.zone)
     order = msgspec.structs.replace(zoned, persona=persona)
     token = await work.parts.session.token() if server.image.image_id else ""
+    LOG.info("%s: server %s, none: its disk is the host's own", hop("26-28"), server.id)
     LOG.info("%s: server %s on %s", hop("12"), server.id, candidate.host)
     work.tell(host=candidate.host)
     try:

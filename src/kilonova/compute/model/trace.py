@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Final
 
 HOPS: Final[dict[str, str]] = {
-    "1-2": "client gets a token",
-    "3": "POST /servers arrives",
-    "4-5": "token and roles are checked",
+    "1-2": "the client comes with a token",
+    "3": "the request to make servers is here",
+    "4-5": "identity vouches for the token and its roles",
     "6-7": "quota is checked, the server and its operation are written",
     "8": "the scheduler is asked for a host",
     "9-10": "the scheduler filters and weighs its hosts",
