@@ -31,7 +31,7 @@ async def test_the_driver_is_told_after_the_commit(cloud: Cloud) -> None:
     assert (spec.name, spec.mtu) == ("blue", 1442)
     there = cloud.driver.objects[Kind.SUBNET, subnet["id"]]
     assert isinstance(there, SubnetSpec)
-    assert there.metadata_ip is not None, "the metadata port has an address in each DHCP subnet"
+    assert there.metadata_ip == "10.0.0.2", "the metadata port has the lowest address of each DHCP subnet"
     await cloud.ok("DELETE", f"networks/{network['id']}")
     assert not cloud.driver.objects
 

@@ -151,6 +151,18 @@ async def test_a_floating_ip_leads_to_a_port_and_holds_what_it_needs(cloud: Clou
     assert "network:floatingip" not in owners
 
 
+async def test_an_external_network_goes_with_the_floating_ips_that_lead_nowhere(cloud: Cloud) -> None:
+    _, network, _, outside = await joined(cloud)
+    port = await cloud.make("port", network_id=network["id"])
+    await cloud.make("floatingip", floating_network_id=outside["id"], port_id=port["id"])
+    path = f"networks/{outside['id']}"
+    await cloud.refused(409, "NetworkInUse", "DELETE", path, token=ADMIN)
+    unused, _ = await cloud.network("198.51.100.0/24", token=ADMIN, **{"router:external": True})
+    idle = await cloud.make("floatingip", floating_network_id=unused["id"])
+    await cloud.ok("DELETE", f"networks/{unused['id']}", token=ADMIN)
+    await cloud.refused(404, "FloatingIPNotFound", "GET", f"floatingips/{idle['id']}")
+
+
 async def test_floating_ips_that_cannot_be(cloud: Cloud) -> None:
     outside, _ = await cloud.outside()
     network, _ = await cloud.network()

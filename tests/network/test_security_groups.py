@@ -141,8 +141,9 @@ async def test_others_groups_are_out_of_reach(cloud: Cloud) -> None:
     body = {"security_group_rule": ask}
     await cloud.refused(404, "SecurityGroupNotFound", "POST", "security-group-rules", body, token=OTHER)
     own = await cloud.make("security_group", token=OTHER, name="own")
-    remote = {"security_group_rule": {**ask, "security_group_id": own["id"], "remote_group_id": group["id"]}}
-    await cloud.refused(404, "SecurityGroupNotFound", "POST", "security-group-rules", remote, token=OTHER)
+    for there in (group["id"], "nonsense"):
+        remote = {"security_group_rule": {**ask, "security_group_id": own["id"], "remote_group_id": there}}
+        await cloud.refused(404, "SecurityGroupNotFound", "POST", "security-group-rules", remote, token=OTHER)
     rule = (await cloud.ok("GET", path))["security_group"]["security_group_rules"][0]
     await cloud.refused(404, "SecurityGroupRuleNotFound", "DELETE", f"security-group-rules/{rule['id']}", token=OTHER)
     await cloud.refused(403, "PolicyNotAuthorized", "POST", "security-group-rules", body, token=READER)

@@ -140,7 +140,7 @@ RULE_ATTRIBUTES = (
     at_birth("port_range_min", rows.INTEGER_OR_NONE, None, rows.or_none(rows.to_int)),
     at_birth("port_range_max", rows.INTEGER_OR_NONE, None, rows.or_none(rows.to_int)),
     at_birth("remote_ip_prefix", rows.text_or_none(64)),
-    at_birth("remote_group_id", rows.ID_OR_NONE),
+    at_birth("remote_group_id", rows.text_or_none(255)),
     at_birth("remote_address_group_id", {"type": "null"}, filters=False),
     shown("normalized_cidr", becomes="remote_ip_prefix"),
     shown("belongs_to_default_sg", becomes="of_default_group"),

@@ -136,7 +136,7 @@ def _check_ports(rule: Rule) -> None:
     elif number in (1, 58):
         if low is None:
             raise errors.SecurityGroupMissingIcmpType(value=high)
-        for field, attr, value in (("port_range_min", "type", low), ("port_range_max", "code", high)):
+        for field, attr, value in (("type", "port_range_min", low), ("code", "port_range_max", high)):
             if value is not None and not 0 <= value <= 255:
                 raise errors.SecurityGroupInvalidIcmpValue(field=field, attr=attr, value=value)
     else:

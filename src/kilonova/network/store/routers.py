@@ -156,6 +156,12 @@ async def floating_ips_of_port(tx: Transaction, port_id: str) -> Sequence[Row[An
     return await tx.all(select(floatingips).where(floatingips.c.port_id == port_id))
 
 
+async def idle_floating_ips(tx: Transaction, network_id: str) -> Sequence[Row[Any]]:
+    """Floating IPs of an external network that lead nowhere."""
+    statement = select(floatingips).where(floatingips.c.floating_network_id == network_id)
+    return await tx.all(statement.where(floatingips.c.port_id.is_(None)))
+
+
 async def floating_ip_of_own_port(tx: Transaction, port_id: str) -> str | None:
     """The floating IP whose address a port holds."""
     statement = select(floatingips.c.id).where(floatingips.c.floating_port_id == port_id)

@@ -167,8 +167,10 @@ async def _exactly(
     return found
 
 
-async def draw(change: Change, subnet: Row[Any], beside: set[str] | frozenset[str] = frozenset()) -> str | None:
-    """A free address of the subnet's pools, or None when there is none."""
+async def draw(
+    change: Change, subnet: Row[Any], beside: set[str] | frozenset[str] = frozenset(), *, among: int = ipam.WINDOW
+) -> str | None:
+    """A free address of the subnet's pools, by chance one of the lowest ``among``; None when there is none."""
     pools = [
         ipam.Pool(int(ipaddress.ip_address(first)), int(ipaddress.ip_address(last)), subnet.ip_version)
         for first, last in subnet.allocation_pools
@@ -176,7 +178,7 @@ async def draw(change: Change, subnet: Row[Any], beside: set[str] | frozenset[st
     also = {int(ipaddress.ip_address(ip)) for ip in beside}
     for window in ipam.windows(pools):
         taken = await ports.taken(change.tx, subnet.id, window)
-        address = ipam.choose(window, taken | also, change.chance)
+        address = ipam.choose(window, taken | also, change.chance, among)
         if address is not None:
             return address
     return None

@@ -11,6 +11,7 @@ from kilonova.network import errors
 from kilonova.network.drivers.driver import Kind
 from kilonova.network.store import networks, ports, routers, sharing, standard, subnets, tables
 from kilonova.network.workflows.change import Change
+from kilonova.network.workflows.routers import delete_floating_ip
 
 NO_ID = -1
 FLAT, VLAN, LOCAL = "flat", "vlan", "local"
@@ -221,8 +222,13 @@ async def _reexpose(change: Change, row: Row[Any], external: bool) -> None:
 
 
 async def delete_network(change: Change, row: Row[Any]) -> None:
-    """Delete a network with its subnets and automatic ports. Raises NetworkInUse while anything else is on it."""
+    """Delete a network with its subnets, automatic ports and idle floating IPs.
+
+    Raises NetworkInUse while anything else is on it.
+    """
     await standard.find(change.tx, tables.networks, row.id)
+    for floating in await routers.idle_floating_ips(change.tx, row.id):
+        await delete_floating_ip(change, floating)
     if await networks.ports_in_use(change.tx, row.id):
         raise errors.NetworkInUse(id=row.id)
     for port_id in await networks.automatic_ports(change.tx, row.id):

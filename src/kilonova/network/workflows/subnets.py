@@ -216,7 +216,7 @@ async def tend_metadata_port(change: Change, network: Row[Any]) -> None:
     after = []
     for subnet in wanted:
         kept = next((a for a in own if a.subnet_id == subnet.id), None)
-        address = kept.ip if kept else await addresses.draw(change, subnet)
+        address = kept.ip if kept else await addresses.draw(change, subnet, among=1)
         if address is not None:
             after.append(Address(subnet.id, address))
     if after == own and port is not None:
