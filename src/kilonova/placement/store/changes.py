@@ -13,6 +13,9 @@ from kilonova.placement.store.tables import changes, providers
 
 _COUNT = update(changes).values(latest=changes.c.latest + 1)
 _LATEST = select(changes.c.latest)
+_STAMP = (
+    update(providers).where(providers.c.uuid.in_(bindparam("keys", expanding=True))).values(changed=bindparam("number"))
+)
 _ADVANCE = (
     update(providers)
     .where(providers.c.uuid == bindparam("key"), providers.c.generation == bindparam("expected"))
@@ -34,7 +37,7 @@ async def note(
     if marks:
         await tx.run(update(changes).values(marks))
     if touched:
-        await tx.run(update(providers).where(providers.c.uuid.in_(touched)).values(changed=number))
+        await tx.run(_STAMP, {"keys": list(touched), "number": number})
     return number
 
 

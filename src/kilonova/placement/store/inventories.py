@@ -29,6 +29,7 @@ _UPDATE = (
     .values({name: bindparam(name) for name in (*FIELDS, "updated_at")})
 )
 _INSERT = insert(inventories)
+_OF_PROVIDERS = select(inventories).where(inventories.c.provider.in_(bindparam("keys", expanding=True)))
 
 Offer = Mapping[str, Any]
 """The six fields of an inventory."""
@@ -36,7 +37,7 @@ Offer = Mapping[str, Any]
 
 async def of_providers(tx: Transaction, uuids: Collection[str]) -> dict[Place, Inventory]:
     """All inventories of these providers by place."""
-    rows = await tx.all(select(inventories).where(inventories.c.provider.in_(uuids)))
+    rows = await tx.all(_OF_PROVIDERS, {"keys": list(uuids)})
     return {(row.provider, row.resource_class): from_row(row) for row in rows}
 
 

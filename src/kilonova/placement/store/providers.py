@@ -33,6 +33,9 @@ _SAME = select(providers.c.uuid, providers.c.name).where(
     (providers.c.uuid == bindparam("key")) | (providers.c.name == bindparam("called"))
 )
 _INSERT = insert(providers)
+_GENERATIONS = select(providers.c.uuid, providers.c.generation).where(
+    providers.c.uuid.in_(bindparam("keys", expanding=True))
+)
 
 
 async def get(tx: Transaction, uuid: str) -> Row[Any]:
@@ -45,7 +48,7 @@ async def get(tx: Transaction, uuid: str) -> Row[Any]:
 
 async def generations(tx: Transaction, uuids: Collection[str]) -> dict[str, int]:
     """The generation of each of these providers that exists."""
-    rows = await tx.all(select(providers.c.uuid, providers.c.generation).where(providers.c.uuid.in_(uuids)))
+    rows = await tx.all(_GENERATIONS, {"keys": list(uuids)})
     return {row.uuid: row.generation for row in rows}
 
 
