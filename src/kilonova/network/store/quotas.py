@@ -39,6 +39,7 @@ _USED = {
     resource: select(func.count()).select_from(table).where(table.c.project_id == bindparam("project"))
     for resource, table in COUNTED.items()
 }
+_ALL_USED = select(*(wanted.scalar_subquery().label(resource) for resource, wanted in _USED.items()))
 
 
 async def limits_of(tx: Transaction, project_id: str) -> dict[str, int]:
@@ -74,4 +75,5 @@ async def used(tx: Transaction, project_id: str, resource: str) -> int:
 
 async def all_used(tx: Transaction, project_id: str) -> dict[str, int]:
     """How many of each resource a project owns."""
-    return {resource: await used(tx, project_id, resource) for resource in COUNTED}
+    row = await tx.first(_ALL_USED, {"project": project_id})
+    return {} if row is None else dict(row._mapping)
