@@ -37,6 +37,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    literal,
     or_,
     select,
     update,
@@ -213,6 +214,8 @@ class Journal:
     _take: Any = field(init=False, repr=False)
     _fenced: Any = field(init=False, repr=False)
     _heeding: Any = field(init=False, repr=False)
+    _add: Any = field(init=False, repr=False)
+    _overtaken: Any = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.topic = self.topic or f"journal.{self.db.name}"
@@ -221,6 +224,9 @@ class Journal:
         # Kept statements; the columns to set are the names of the parameters, which is cheap to compile again.
         self._fenced = update(t).where(t.c.id == bindparam("_id"), t.c.fence == bindparam("_fence"))
         self._heeding = self._fenced.where(t.c.cancel.is_(False))
+        self._add = insert(t)
+        others = (t.c.subject == bindparam("_subject"), t.c.kind != bindparam("_kind"), _one_of(t.c.state, BLOCKING))
+        self._overtaken = update(t).where(*others).values(cancel=True)
 
     async def write(
         self,
@@ -239,13 +245,11 @@ class Journal:
         """
         now = self.clock.now()
         if overtakes:
-            t = self.table
-            before = (t.c.subject == subject, t.c.kind != kind, t.c.state.in_(BLOCKING))
-            await tx.run(update(t).where(*before).values(cancel=True))
+            await tx.run(self._overtaken, {"_subject": subject, "_kind": kind})
         values = self._row(kind, subject, payload, asker, now)
         if deadline_s is not None:
             values["deadline"] = now + timedelta(seconds=deadline_s)
-        key = await tx.insert_id(insert(self.table), values)
+        key = await tx.insert_id(self._add, values)
         tx.after_commit(self._wake)
         return key
 
@@ -263,7 +267,7 @@ class Journal:
         rows = [self._row(kind, subject, payload, asker, now) for subject, payload in wishes]
         for row in rows:
             row["deadline"] = None if deadline_s is None else now + timedelta(seconds=deadline_s)
-        await tx.run(insert(self.table), rows)
+        await tx.run(self._add, rows)
         tx.after_commit(self._wake)
 
     async def write_done(
@@ -280,7 +284,7 @@ class Journal:
         now = self.clock.now()
         values = self._row(kind, subject, payload, asker, now)
         values.update(state=DONE, started_at=now, finished_at=now, message=message)
-        return await tx.insert_id(insert(self.table), values)
+        return await tx.insert_id(self._add, values)
 
     async def take(self, worker: str, kinds: Collection[str], limit: int) -> list[Lease]:
         """Take up to ``limit`` operations of ``kinds`` that are due, in nobody's hands and first of their
@@ -344,9 +348,7 @@ class Journal:
 
     async def of(self, tx: Transaction, subject: str) -> list[Operation]:
         """All operations on ``subject``, newest first."""
-        rows = await tx.all(
-            select(self.table).where(self.table.c.subject == subject).order_by(self.table.c.id.desc())
-        )
+        rows = await tx.all(select(self.table).where(self.table.c.subject == subject).order_by(self.table.c.id.desc()))
         return [operation_of(row) for row in rows]
 
     async def get(self, tx: Transaction, operation_id: int) -> Operation | None:
@@ -355,9 +357,7 @@ class Journal:
 
     async def open_operations(self, tx: Transaction) -> list[Operation]:
         """All that is not finished, oldest first: for status, doctor and tests."""
-        rows = await tx.all(
-            select(self.table).where(self.table.c.state.in_(OPEN)).order_by(self.table.c.id)
-        )
+        rows = await tx.all(select(self.table).where(self.table.c.state.in_(OPEN)).order_by(self.table.c.id))
         return [operation_of(row) for row in rows]
 
     def _wake(self) -> None:
@@ -427,7 +427,7 @@ def _takeable(t: Table) -> Any:
     ahead: ColumnElement[bool] = exists().where(
         other.c.subject == t.c.subject,
         other.c.id != t.c.id,
-        other.c.state.in_(BLOCKING),
+        _one_of(other.c.state, BLOCKING),
         or_(other.c.id < t.c.id, t.c.state == PARKED),
     )
     due = or_(t.c.not_before.is_(None), t.c.not_before <= bindparam("now", type_=UtcDateTime))
@@ -435,7 +435,7 @@ def _takeable(t: Table) -> Any:
     return (
         select(t)
         .where(
-            t.c.state.in_(OPEN),
+            _one_of(t.c.state, OPEN),
             t.c.kind.in_(bindparam("kinds", expanding=True)),
             and_(due, free),
             ~ahead,
@@ -443,6 +443,11 @@ def _takeable(t: Table) -> Any:
         .order_by(t.c.id)
         .limit(bindparam("most"))
     )
+
+
+def _one_of(column: Column[Any], words: Sequence[str]) -> ColumnElement[bool]:
+    # Fixed words, not a list to be expanded anew whenever the kept statement runs.
+    return column.in_([literal(word) for word in words])
 
 
 def count_open(t: Table) -> Any:
