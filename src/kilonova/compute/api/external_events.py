@@ -14,6 +14,7 @@ from kilonova.kernel.web import Response, answer
 
 _NETWORK = ("network-changed", "network-vif-plugged", "network-vif-unplugged", "network-vif-deleted")
 _OTHERS = ((51, "volume-extended"), (76, "power-update"), (82, "accelerator-request-bound"), (93, "volume-reimaged"))
+_PLUGGING = frozenset(("network-vif-plugged", "network-vif-unplugged"))
 _MOST = 1000
 
 
@@ -66,5 +67,6 @@ async def take_events(request: ComputeRequest) -> Response:
     if not changed:
         raise NotFound("No instances found for any event")
     for server_id in dict.fromkeys(e["server_uuid"] for e in changed if e["name"] in _NETWORK):
-        await refresh(request, server_id)
+        named = {e["name"] for e in changed if e["server_uuid"] == server_id}
+        await refresh(request, server_id, names_and_floating=not named <= _PLUGGING)
     return answer({"events": shown}, 200 if len(changed) == len(events) else 207)

@@ -12,27 +12,29 @@ from kilonova.compute.model.servers import FixedIp, Vif
 from kilonova.compute.store import servers
 
 
-async def refresh(request: ComputeRequest, server_id: str) -> None:
+async def refresh(request: ComputeRequest, server_id: str, *, names_and_floating: bool = True) -> None:
     """Ask for the ports of a server and their floating addresses, and note them in its row.
+
+    Without ``names_and_floating`` the names of networks and the floating addresses stay as they are known: a card
+    that was plugged does not change them.
 
     Which cards a server has is the conductor's to say; here only their addresses, names and states change, and
     cards whose port is gone go.
     """
     network, service = request.service.network, request.service
     ports = {port.id: port for port in await network.ports_of(server_id)}
-    floating = await network.floating_ips(list(ports)) if ports else []
-    names = {n.id: n.name for n in await network.networks({port.network_id for port in ports.values()})}
+    floating: dict[tuple[str, str], tuple[str, ...]] = {}
+    names = {}
+    if names_and_floating:
+        for f in await network.floating_ips(list(ports)) if ports else []:
+            key = (f.port_id or "", f.fixed_ip or "")
+            floating[key] = (*floating.get(key, ()), f.address)
+        names = {n.id: n.name for n in await network.networks({port.network_id for port in ports.values()})}
 
     def fresh(vif: Vif) -> Vif:
         port = ports[vif.port_id]
-        ips = tuple(
-            FixedIp(
-                ip.address,
-                ip.subnet_id,
-                tuple(f.address for f in floating if f.port_id == port.id and f.fixed_ip == ip.address),
-            )
-            for ip in port.fixed_ips
-        )
+        known = floating if names_and_floating else {(port.id, ip.address): ip.floating for ip in vif.fixed_ips}
+        ips = tuple(FixedIp(ip.address, ip.subnet_id, known.get((port.id, ip.address), ())) for ip in port.fixed_ips)
         name = names.get(port.network_id, vif.network_name)
         return replace(vif, network_name=name, mac=port.mac, fixed_ips=ips, active=port.status == "ACTIVE")
 
