@@ -105,8 +105,10 @@ async def _hashes(db: Database, settings: Settings, hasher: Hasher, wanted: Want
             there = await people.user_named(tx, name, settings.default_domain_id)
             if there is None or wanted.reset_passwords:
                 missing[name] = password
-    hashes = await asyncio.gather(*(hasher.hash(password) for password in missing.values()))
-    return dict(zip(missing, hashes, strict=True))
+    different = dict.fromkeys(missing.values())  # the service users of one cloud may share theirs
+    hashes = await asyncio.gather(*(hasher.hash(password) for password in different))
+    hash_of = dict(zip(different, hashes, strict=True))
+    return {name: hash_of[password] for name, password in missing.items()}
 
 
 class _Bootstrap:
