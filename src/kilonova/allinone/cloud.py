@@ -66,6 +66,7 @@ class Cloud:
         self.roles: compute_roles.Roles | None = None
         self.server: ApiServer | None = None
         self._auths: list[TokenAuth] = []
+        self._sessions: dict[str, ServiceSession] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -136,10 +137,14 @@ class Cloud:
         return auth
 
     def session(self, user: str) -> ServiceSession:
-        """The token of a service user."""
+        """The token of a service user, one for all that work in its name."""
+        known = self._sessions.get(user)
+        if known is not None:
+            return known
         password = self.state.secrets()["service_password"]
         auth = password_auth(user=user, password=password, project="service")
-        return ServiceSession(IdentityClient(self.client("identity")), auth, self.clock)
+        made = self._sessions[user] = ServiceSession(IdentityClient(self.client("identity")), auth, self.clock)
+        return made
 
     def database(self, service: str) -> Database:
         """The service's database, at the newest schema."""
