@@ -26,6 +26,8 @@ def test_entries_go_in_and_come_out_without_a_trace(text: str) -> None:
     once = merged(text, OURS)
     assert yaml.safe_load(once)["clouds"]["kilonova"] == OURS["kilonova"]
     assert merged(once, OURS) == once
+    # The stock client cannot read a file whose clouds are nothing.
+    assert (yaml.safe_load(merged(once, {})) or {}).get("clouds", {}) is not None
     if text == THEIRS:
         assert "# mine, with comments" in once
         assert "work:   # four spaces" in once
@@ -51,4 +53,4 @@ def test_the_file_is_private_and_made_when_absent(tmp_path: Path) -> None:
     write(path, OURS)
     assert path.stat().st_mode & 0o777 == 0o600
     write(path, {})
-    assert "kilonova" not in (yaml.safe_load(path.read_text()).get("clouds") or {})
+    assert not path.exists(), "a file in which nothing is left"

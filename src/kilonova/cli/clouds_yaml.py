@@ -39,13 +39,20 @@ def merged(text: str, clouds: Mapping[str, Any]) -> str:
         raise CloudsFileError(
             f"clouds.yaml has an entry of its own named {', '.join(sorted(taken))}; rename it there, then start again"
         )
-    result = _insert(bare, clouds) if clouds else bare
+    result = _insert(bare, clouds) if clouds else _without_empty_mapping(bare)
     after = _parse(result)
     others = {k: v for k, v in (before.get("clouds") or {}).items() if k not in ours}
     kept = {k: v for k, v in (after.get("clouds") or {}).items() if k not in clouds}
     if kept != others or {k: (after.get("clouds") or {}).get(k) for k in clouds} != dict(clouds):
         raise CloudsFileError("clouds.yaml has a form that cannot be added to safely; put the entries in by hand")
     return result
+
+
+def _without_empty_mapping(text: str) -> str:
+    """Without a ``clouds:`` that nothing follows: the stock client cannot read a file with that."""
+    if _parse(text).get("clouds", "absent") is not None:
+        return text
+    return re.sub(r"^clouds:[ \t]*(null|~)?[ \t]*(#.*)?\n?", "", text, flags=re.MULTILINE)
 
 
 def _insert(text: str, clouds: Mapping[str, Any]) -> str:
@@ -79,12 +86,18 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def write(path: Path, clouds: Mapping[str, Any]) -> None:
-    """Merge ``clouds`` into the file at ``path`` (made when absent), atomically and readable by its owner only."""
+    """Merge ``clouds`` into the file at ``path``, atomically and readable by its owner only.
+
+    The file is made when absent, and removed when nothing is left in it.
+    """
     text = path.read_text() if path.exists() else ""
     if not text and not clouds:
         return
     result = merged(text, clouds)
     if result == text:
+        return
+    if not result.strip():
+        path.unlink()
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o600
