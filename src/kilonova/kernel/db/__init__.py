@@ -8,6 +8,8 @@ from kilonova.kernel.db.page import Page, paginate
 from kilonova.kernel.db.schema import upgrade
 from kilonova.kernel.db.transaction import (
     Duplicate,
+    NotStorable,
+    Overtaken,
     RowsDisagree,
     StorageFails,
     Transaction,
@@ -20,6 +22,8 @@ __all__ = [
     "Database",
     "Duplicate",
     "JsonText",
+    "NotStorable",
+    "Overtaken",
     "Page",
     "Row",
     "RowsDisagree",

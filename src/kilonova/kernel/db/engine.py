@@ -43,7 +43,10 @@ class Database:
             self._reader = self._writer if in_memory else _sqlite(url, synchronous)
             self._shared_connection = in_memory
         else:
-            self._async = create_async_engine(url, pool_size=pool_size, pool_pre_ping=True)
+            # Writers see what others have just committed, as on SQLite; readers see one moment. Each has connections
+            # of its own, so that the level is set once a connection and not once a transaction.
+            self._async = _network(url, "READ COMMITTED", pool_size)
+            self._async_reader = _network(url, "REPEATABLE READ", pool_size)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -89,13 +92,15 @@ class Database:
         token = _open.set(self.name)
         try:
             if self._async is not None:
-                async with self._async.connect() as connection:
+                async with self._async_reader.connect() as connection:
                     yield Transaction(self._awaited(connection), self.name)
             elif self._shared_connection and self._lock is not None and self._lock.locked():
                 async with self._lock:
                     yield Transaction(self._at_once(self._reader), self.name)
             else:
                 yield Transaction(self._at_once(self._reader), self.name)
+        except DBAPIError as error:
+            raise translated(error, self.name) from error
         finally:
             _open.reset(token)
 
@@ -117,10 +122,15 @@ class Database:
         """Close all connections; the database object is not used again."""
         if self._async is not None:
             await self._async.dispose()
+            await self._async_reader.dispose()
             return
         for connection in {self._writer, self._reader}:
             connection.close()
             connection.engine.dispose()
+
+
+def _network(url: str, isolation_level: str, pool_size: int) -> AsyncEngine:
+    return create_async_engine(url, pool_size=pool_size, pool_pre_ping=True, isolation_level=isolation_level)
 
 
 def _sqlite(url: str, synchronous: bool) -> Connection:

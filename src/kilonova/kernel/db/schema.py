@@ -7,11 +7,18 @@ does not import Alembic.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any, TypeVar
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+T = TypeVar("T")
 
 
 def head(migrations: Path) -> str:
@@ -27,42 +34,29 @@ def upgrade(url: str, migrations: Path) -> str | None:
 
     Blocking: call it before the event loop serves, or in a thread.
     """
-    engine = create_engine(_blocking(url))
-    try:
-        with engine.connect() as connection:
-            found = _read_revision(connection)
-        if found == head(migrations):
-            return found
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(Path(__file__).parent / "alembic_environment"))
-        config.set_main_option("version_locations", str(migrations / "versions"))
-        config.set_main_option("path_separator", "os")
-        with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-        return found
-    finally:
-        engine.dispose()
+    found = _on(url, _read_revision)
+    if found != head(migrations):
+        _on(url, lambda connection: _migrate(connection, migrations))
+    return found
 
 
-def _read_revision(connection: object) -> str | None:
-    try:
-        row = connection.execute(text("SELECT version_num FROM alembic_version")).first()  # type: ignore[attr-defined]
-    except DatabaseError:
+def _migrate(connection: Connection, migrations: Path) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "alembic_environment"))
+    config.set_main_option("version_locations", str(migrations / "versions"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _read_revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
         return None
+    row = connection.execute(text("SELECT version_num FROM alembic_version")).first()
     return None if row is None else str(row[0])
-
-
-def _blocking(url: str) -> str:
-    parsed = make_url(url)
-    backend = parsed.get_backend_name()
-    if backend == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    driver = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql"}.get(backend, backend)
-    return parsed.set(drivername=driver).render_as_string(hide_password=False)
 
 
 def revision(url: str) -> str | None:
@@ -70,11 +64,47 @@ def revision(url: str) -> str | None:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and not Path(str(parsed.database)).exists():
         return None
-    engine = create_engine(_blocking(url))
     try:
-        with engine.connect() as connection:
-            return _read_revision(connection)
-    except DatabaseError:
+        return _on(url, _read_revision)
+    except (DatabaseError, OSError):
         return None
+
+
+def _on(url: str, work: Callable[[Connection], T]) -> T:
+    """Run ``work`` in a transaction. Network engines have one driver each, which wants a loop: here one of its own."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        if parsed.database:
+            Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        engine = _sqlite(url)
+        try:
+            with engine.begin() as connection:
+                return work(connection)
+        finally:
+            engine.dispose()
+    with ThreadPoolExecutor(1, "schema") as beside:  # the caller's thread may have a running loop
+        return beside.submit(lambda: asyncio.run(_on_network(url, work))).result()
+
+
+def _sqlite(url: str) -> Engine:
+    """SQLite changes a schema within a transaction only if we begin it: its driver commits at each change."""
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def _let_us_begin(raw: Any, _record: Any) -> None:
+        raw.isolation_level = None
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+async def _on_network(url: str, work: Callable[[Connection], T]) -> T:
+    engine = create_async_engine(url)
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(work)
     finally:
-        engine.dispose()
+        await engine.dispose()

@@ -11,7 +11,7 @@ from sqlalchemy import Executable, Row
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from kilonova.kernel.errors import Conflict, RemoteCallInTransaction, ServiceUnavailable
+from kilonova.kernel.errors import BadRequest, Conflict, RemoteCallInTransaction, ServiceUnavailable
 
 LOG = logging.getLogger(__name__)
 
@@ -38,6 +38,20 @@ class StorageFails(ServiceUnavailable):
     text = "The {name} database cannot be used now ({why}); nothing was changed. Try again later."
 
 
+class Overtaken(ServiceUnavailable):
+    """Two transactions waited for each other, and the engine let the other one go first: this one did nothing."""
+
+    text = (
+        "Other requests changed the same things in the {name} database at that moment; nothing was changed. Repeat it."
+    )
+
+
+class NotStorable(BadRequest):
+    """A value that the engine cannot keep or compare: a NUL in a text, a number or a text beyond its column."""
+
+    text = "The request has a value that cannot be stored: a zero byte, or a number or a text beyond its limit."
+
+
 _SAID_BY_STORAGE = (
     ("is full", "its disk is full"),
     ("locked", "another process holds it"),
@@ -48,14 +62,54 @@ _SAID_BY_STORAGE = (
 )
 
 
+# What the network engines say by number: SQLSTATE on PostgreSQL, the server's own error number on MariaDB.
+_DUPLICATE = ("23505", 1062, 1586)
+_DISAGREES = ("23503", 1216, 1217, 1451, 1452)
+_OVERTAKEN = ("40001", "40P01", "55P03", 1020, 1205, 1213)
+# NUL or half a character, too long, out of range, no such day: SQLite keeps or misses these without a word.
+_NOT_STORABLE = ("22021", "22001", "22003", "22008", "22P05", 1264, 1366, 1406, 1292, 1300)
+_STORAGE_NUMBERS = {
+    "53100": "its disk is full",
+    1021: "its disk is full",
+    1114: "its disk is full",
+    "53300": "it has too many callers",
+    1040: "it has too many callers",
+    "25006": "it cannot be written",
+    1290: "it cannot be written",
+    "57P01": "it does not answer",
+    "57P02": "it does not answer",
+    "57P03": "it does not answer",
+    1053: "it does not answer",
+    1927: "it does not answer",
+    2002: "it does not answer",
+    2003: "it does not answer",
+    2006: "it does not answer",
+    2013: "it does not answer",
+}
+
+
+def _number(error: DBAPIError) -> str | int | None:
+    """The engine's own number of the error; None on SQLite, which is known by its words."""
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return str(state)
+    first = error.orig.args[0] if error.orig is not None and error.orig.args else None
+    return first if isinstance(first, int) else None
+
+
 def translated(error: DBAPIError, name: str) -> Exception:
     """What a failed statement or commit means to callers; the error itself where it is a defect of ours."""
-    said = str(error.orig).lower()
+    said, number = str(error.orig).lower(), _number(error)
+    if number in _OVERTAKEN:
+        return Overtaken(name=name)
+    if number in _NOT_STORABLE or " range)" in said:  # asyncpg looks at integers before it sends them
+        return NotStorable()
     if isinstance(error, IntegrityError):
-        if "unique" in said or "duplicate" in said:
+        if number in _DUPLICATE or "unique" in said:
             return Duplicate()
-        return RowsDisagree() if "foreign key" in said else error
-    why = next((why for word, why in _SAID_BY_STORAGE if word in said), None)
+        return RowsDisagree() if number in _DISAGREES or "foreign key" in said else error
+    why = _STORAGE_NUMBERS.get(number) if number is not None else None
+    why = why or next((why for word, why in _SAID_BY_STORAGE if word in said), None)
     if why is None and error.connection_invalidated:
         why = "it does not answer"
     if why is None:
