@@ -1,0 +1,1 @@
+"""The stories on real engines: RabbitMQ, PostgreSQL and MariaDB, started for the run (`make test-engines`)."""
