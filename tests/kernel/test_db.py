@@ -132,6 +132,20 @@ def test_a_schema_is_brought_up_once(tmp_path: Path) -> None:
     assert upgrade(url, versions.parent) == "0002"
 
 
+def test_a_migration_that_fails_leaves_nothing_behind(tmp_path: Path) -> None:
+    versions = tmp_path / "migrations" / "versions"
+    versions.mkdir(parents=True)
+    body = "import sqlalchemy as sa\nfrom alembic import op\nrevision = '0001'\ndown_revision = None\n"
+    body += "def upgrade():\n    op.create_table('t', sa.Column('id', sa.Integer, primary_key=True))\n"
+    (versions / "0001_first.py").write_text(body + "    raise OSError('out of luck')\n")
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    with pytest.raises(OSError, match="out of luck"):
+        upgrade(url, versions.parent)
+    (versions / "0001_first.py").write_text(body)
+    assert upgrade(url, versions.parent) is None
+    assert upgrade(url, versions.parent) == "0001"
+
+
 async def test_a_full_disk_is_said_and_outlived(tmp_path: Path) -> None:
     db = Database(f"sqlite:///{tmp_path / 'x.db'}", name="x")
     METADATA.create_all(db._writer)

@@ -101,6 +101,16 @@ def _sqlite(url: str) -> Engine:
     return engine
 
 
+def _begin_for_real(engine: Engine) -> None:
+    """All or nothing, and one write to the disk: Python's module begins no transaction for a change of schema."""
+
+    def leave_it_to_us(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+
+    event.listen(engine, "connect", leave_it_to_us)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+
+
 async def _on_network(url: str, work: Callable[[Connection], T]) -> T:
     engine = create_async_engine(url)
     try:
