@@ -22,7 +22,7 @@ def build_api(parts: Parts, authenticate: Authenticate, *, policy_file: Path | N
         name="compute",
         routes=ROUTES,
         dialect=NOVA,
-        policies=Policies(RULES, file=policy_file),
+        policies=Policies(RULES, file=policy_file, enforce_scope=True),
         authenticate=authenticate,
         microversions=RANGE,
         extra_request_id_header="x-compute-request-id",

@@ -38,7 +38,7 @@ def build(
         title="Kilonova image service",
         routes=ROUTES,
         dialect=GLANCE,
-        policies=Policies(RULES, file=policy_file),
+        policies=Policies(RULES, file=policy_file, enforce_scope=True),
         authenticate=authenticate,
         strict_slashes=True,
     )

@@ -60,7 +60,7 @@ def build(
         title="Kilonova network service",
         routes=ROUTES,
         dialect=NEUTRON,
-        policies=Policies(RULES, file=policy_file),
+        policies=Policies(RULES, file=policy_file, enforce_scope=True),
         authenticate=authenticate,
     )
 

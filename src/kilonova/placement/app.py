@@ -46,7 +46,7 @@ def build(
         name="placement",
         routes=ROUTES,
         dialect=PLACEMENT,
-        policies=Policies(RULES, file=policy_file),
+        policies=Policies(RULES, file=policy_file, enforce_scope=True),
         authenticate=authenticate,
         microversions=SPOKEN,
         max_body_bytes=MAX_BODY_BYTES,

@@ -34,7 +34,7 @@ async def server_row(
     row = await servers.find(
         tx,
         server_id,
-        project_id=None if context.is_admin or context.service_roles else context.project_id or "",
+        project_id=None if context.is_admin or "service" in context.service_roles else context.project_id or "",
         deleted=deleted,
         bulky=bulky,
         plain=plain,
