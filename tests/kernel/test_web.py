@@ -204,6 +204,13 @@ async def test_every_service_describes_itself(client: TestClient) -> None:
     assert (await client.get("/healthcheck", token=None)).body == b"OK"
 
 
+async def test_rows_that_share_an_operation_are_described_together(client: TestClient) -> None:
+    described = (await client.get("/openapi.json", token=None)).json
+    action = described["paths"]["/things/{id}/action"]["post"]
+    assert "x-openstack-min-ver" not in action
+    assert action["requestBody"]["content"]["application/json"]["schema"] == {"required": ["stop"]}
+
+
 async def test_glance_answers_errors_as_the_client_accepts_them() -> None:
     spec = ServiceApp("image", ROUTES, GLANCE, RULES, fake_identity())
     glance = TestClient(build_app(spec, None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from kilonova.kernel.microversion import parse
 from kilonova.kernel.web.fields import FieldTable
 from kilonova.kernel.web.route import Bodies, Route
 
@@ -42,10 +43,7 @@ def _operation(spec: ServiceApp, route: Route) -> dict[str, Any]:
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in _PARAMETER.findall(route.path)
     ]
-    for _since, _until, schema in _rows(route.query):
-        for name, one in schema.get("properties", {}).items():
-            if not any(p["name"] == name for p in parameters):
-                parameters.append({"name": name, "in": "query", "schema": one})
+    _add_query(parameters, route)
     operation: dict[str, Any] = {
         "summary": route.summary,
         "parameters": parameters,
@@ -67,12 +65,14 @@ def _operation(spec: ServiceApp, route: Route) -> dict[str, Any]:
 def _merge(operation: dict[str, Any], route: Route) -> None:
     bodies = [schema for _s, _u, schema in _rows(route.body)]
     operation["responses"].setdefault(str(route.status), _response(route))
+    _add_query(operation["parameters"], route)
+    _widen_window(operation, route)
     if not bodies:
         return
     content = operation.setdefault("requestBody", {"required": True, "content": {}})["content"]
     for kind in route.content_types:
         have = content.get(kind, {}).get("schema")
-        known = [] if have is None else have.get("oneOf", [have])
+        known = [] if have is None else have.get("anyOf", [have])
         content[kind] = {"schema": _any_of([*known, *bodies])}
 
 
@@ -83,6 +83,22 @@ def _add_window(operation: dict[str, Any], route: Route) -> None:
         operation["x-openstack-max-ver"] = str(route.until)
 
 
+def _widen_window(operation: dict[str, Any], route: Route) -> None:
+    """Rows that share an operation speak for different microversions: the operation has them all."""
+    lowest, highest = operation.pop("x-openstack-min-ver", None), operation.pop("x-openstack-max-ver", None)
+    if lowest is not None and route.since is not None:
+        operation["x-openstack-min-ver"] = str(min(route.since, parse(lowest)))
+    if highest is not None and route.until is not None:
+        operation["x-openstack-max-ver"] = str(max(route.until, parse(highest)))
+
+
+def _add_query(parameters: list[dict[str, Any]], route: Route) -> None:
+    for _since, _until, schema in _rows(route.query):
+        for name, one in schema.get("properties", {}).items():
+            if not any(p["name"] == name and p["in"] == "query" for p in parameters):
+                parameters.append({"name": name, "in": "query", "schema": one})
+
+
 def _rows(bodies: Bodies) -> tuple[Any, ...]:
     if bodies is None:
         return ()
@@ -90,7 +106,8 @@ def _rows(bodies: Bodies) -> tuple[Any, ...]:
 
 
 def _any_of(schemas: list[Any]) -> Any:
-    return schemas[0] if len(schemas) == 1 else {"oneOf": schemas}
+    """Bodies of neighbouring microversions overlap, so a valid one may fit several."""
+    return schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
 
 
 def _response(route: Route) -> dict[str, Any]:
