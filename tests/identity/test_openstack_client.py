@@ -25,11 +25,15 @@ _RUN = """
 import io, json, os, sys
 from contextlib import redirect_stderr, redirect_stdout
 from openstackclient.shell import OpenStackShell
+from openstackclient.common.clientmanager import ClientManager
 for line in sys.stdin:
     words, env = json.loads(line)
     for name in [n for n in os.environ if n.startswith("OS_")]:
         del os.environ[name]
     os.environ.update(env)
+    for kept in [kept for base in ClientManager.__mro__ for kept in vars(base).values()]:
+        if hasattr(kept, "_handle"):
+            kept._handle = None  # the client keeps the first user's connection on its class
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:
