@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kilonova.clients.image import ImageClient
+from kilonova.clients.image import ImageClient, ImageTickets
 from kilonova.clients.network import NetworkFacts
 from kilonova.clients.placement import PlacementClient
 from kilonova.compute import app as compute_api
@@ -92,7 +92,7 @@ async def build(cloud: Cloud, metadata_secret: str) -> Roles:
             network=network,
             networks=networks,
             placement=placement,
-            session=session,
+            tickets=ImageTickets(image, session, cloud.clock),
             hosts=conductor_parts.Hosts(cloud.clock, settings.service_down_s),
             settings=conductor_parts.ConductorSettings(
                 name=f"conductor@{host}",

@@ -4,8 +4,8 @@ All calls may arrive twice. Those that change a guest carry a *ticket*, the pair
 agent remembers the highest one it saw for each server and refuses a lower one, so that a conductor that was
 thought dead cannot bring back a guest that another has removed since.
 
-No secret of the cloud crosses here: ``image_token`` is the asking service's short-lived token for one
-download.
+No secret of the cloud crosses here, and no token: ``image_ticket`` is the image service's leave to download one
+image within the hour.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class GuestOrder(Struct, frozen=True):
 class Spawn(Struct, frozen=True):
     order: GuestOrder
     ticket: Ticket
-    image_token: str = ""
+    image_ticket: str = ""
 
 
 class GuestReport(Struct, frozen=True):
@@ -194,6 +194,7 @@ class Diagnostics(Struct, frozen=True):
     hypervisor: str = ""
     driver: str = ""
     macs: tuple[str, ...] = ()
+    disks: int = 0
 
 
 SPAWN = Call("agent.spawn", Spawn, GuestReport, deadline_s=900)

@@ -35,7 +35,6 @@ def build(
     parts = ImageService(db=db, clock=clock, settings=settings, blobs=blobs or Files(settings.data_folder))
     spec = ServiceApp(
         name="image",
-        title="Kilonova image service",
         routes=ROUTES,
         dialect=GLANCE,
         policies=Policies(RULES, file=policy_file, enforce_scope=True),

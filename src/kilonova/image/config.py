@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,19 @@ GROUPS: tuple[Group, ...] = (
         ],
     ),
     (
+        "image_tickets",
+        [
+            cfg.StrOpt(
+                "secret",
+                default="",
+                secret=True,
+                help="Signs the tickets with which hosts fetch images; the same in all processes of the image service. "
+                "Empty: one is made at each start, which does for a single process.",
+            ),
+            cfg.IntOpt("lifetime", default=3600, min=60, help="Seconds in which a ticket can be used."),
+        ],
+    ),
+    (
         "image_database",
         [cfg.StrOpt("connection", help="URL of the image service's database; empty: a file in the state directory.")],
     ),
@@ -65,6 +79,8 @@ class Settings:
     member_quota: int | None = 128
     page_default: int = 25
     page_max: int = 1000
+    ticket_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    ticket_s: int = 3600
     container_formats: tuple[str, ...] = CONTAINER_FORMATS
     disk_formats: tuple[str, ...] = DISK_FORMATS
 
@@ -81,6 +97,8 @@ def settings(conf: Any, state_directory: Path) -> Settings:
         member_quota=_limit(conf.image_member_quota),
         page_default=conf.limit_param_default,
         page_max=conf.api_limit_max,
+        ticket_key=conf.image_tickets.secret.encode() or secrets.token_bytes(32),
+        ticket_s=conf.image_tickets.lifetime,
         container_formats=tuple(conf.image_format.container_formats),
         disk_formats=tuple(conf.image_format.disk_formats),
     )

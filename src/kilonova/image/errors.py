@@ -19,6 +19,10 @@ class ImageNotFound(NotFound):
     text = "No image found with ID {image_id}"
 
 
+class TicketRefused(Forbidden):
+    text = "The {header} header must hold a ticket for this image that has not ended."
+
+
 class MemberNotFound(NotFound):
     text = "{member_id} is not a member of image {image_id}"
 

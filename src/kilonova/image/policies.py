@@ -6,7 +6,7 @@ where the image is shared with it, or the member that is worked on).
 
 from __future__ import annotations
 
-from kilonova.kernel.policy import ADMIN, PROJECT_MEMBER, PROJECT_READER, Rule
+from kilonova.kernel.policy import ADMIN, ADMIN_OR_SERVICE, PROJECT_MEMBER, PROJECT_READER, Rule
 
 _SEEN = (
     "project_id:%(project_id)s or project_id:%(member_id)s or 'community':%(visibility)s "
@@ -35,6 +35,12 @@ RULES: tuple[Rule, ...] = (
     Rule("publicize_image", ADMIN, "make an image public", (("PATCH", "/v2/images/{image_id}"),)),
     Rule("communitize_image", MEMBER, "give an image to the community", (("PATCH", "/v2/images/{image_id}"),)),
     Rule("download_image", USES_IMAGE, "download the data", (("GET", "/v2/images/{image_id}/file"),)),
+    Rule(
+        "lend_image",
+        ADMIN_OR_SERVICE,
+        "let a host fetch the data of one image for a while",
+        (("POST", "/v2/images/{image_id}/tickets"),),
+    ),
     Rule("upload_image", MEMBER, "upload data", (("PUT", "/v2/images/{image_id}/file"),)),
     Rule("add_member", MEMBER, "share an image", (("POST", "/v2/images/{image_id}/members"),)),
     Rule("delete_member", MEMBER, "stop sharing an image", (("DELETE", "/v2/images/{image_id}/members/{member_id}"),)),

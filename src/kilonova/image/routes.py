@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kilonova.image.api import actions, data, images, info, members, schemas, tags, tasks, versions
+from kilonova.image.api import actions, data, images, info, members, schemas, tags, tasks, tickets, versions
 from kilonova.image.api.attributes import BODY
 from kilonova.image.api.fields import IMAGE, MEMBER, TASK
 from kilonova.image.model.image import MEMBER_STATUSES
@@ -49,6 +49,8 @@ ROUTES = (
     Route("DELETE", "/v2/images/{image_id}", images.delete_image, "delete_image", "Delete an image", status=204, checks_target=True),
     Route("PUT", "/v2/images/{image_id}/file", data.upload_data, "upload_image", "Upload data", status=204, checks_target=True, raw_body=True, content_types=_OCTETS),
     Route("GET", "/v2/images/{image_id}/file", data.download_data, "download_image", "Download data", checks_target=True),
+    Route("POST", "/v2/images/{image_id}/tickets", tickets.issue_ticket, "lend_image", "Let a host fetch the data for a while", status=201, checks_target=True),
+    Route("GET", "/v2/lent/{image_id}/file", tickets.download_lent, None, "Download data with a ticket", public=True),
     Route("PUT", "/v2/images/{image_id}/stage", data.stage_data, "modify_image", "Stage data to import", status=204, checks_target=True, raw_body=True, content_types=_OCTETS),
     Route("POST", "/v2/images/{image_id}/import", data.import_image, "modify_image", "Import staged data", body=_IMPORT, status=202, checks_target=True),
     Route("POST", "/v2/images/{image_id}/actions/deactivate", actions.deactivate_image, "deactivate", "Deactivate an image", status=204, checks_target=True),

@@ -222,6 +222,17 @@ async def test_a_download_that_was_changed_on_the_way_is_not_kept(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+async def test_an_image_that_is_gone_serves_as_long_as_it_is_kept(tmp_path):
+    data = b"\0" * 1000
+    service = Images(data)
+    cache = ImageCache(tmp_path, service)  # type: ignore[arg-type]
+    with pytest.raises(ImageUnusable, match="any more"):
+        await cache.ensure(an_image(data, "raw"), "")
+    assert service.downloads == 0
+    await cache.ensure(an_image(data, "raw"), "t")
+    assert (await cache.ensure(an_image(data, "raw"), "")).format == "raw"
+
+
 async def test_a_service_that_is_away_can_be_asked_again(tmp_path):
     service = Images(b"\0" * 1000, status=503)
     cache = ImageCache(tmp_path, service)  # type: ignore[arg-type]

@@ -148,9 +148,9 @@ class FakePlacement:
         )
 
 
-class FakeSession:
-    async def token(self) -> str:
-        return "service-token"
+class FakeTickets:
+    async def ticket(self, image_id: str) -> str:
+        return f"leave for {image_id}"
 
 
 class NoImages:
@@ -177,7 +177,7 @@ class World:
             network=self.network,  # type: ignore[arg-type]
             networks=NetworkFacts(self.network, self.clock.monotonic),  # type: ignore[arg-type]
             placement=self.placement,
-            session=FakeSession(),
+            tickets=FakeTickets(),
             hosts=Hosts(self.clock, 60),
             settings=ConductorSettings(),
         )

@@ -68,15 +68,18 @@ class ImageCache:
     _fetching: dict[str, asyncio.Task[BackingImage]] = field(default_factory=dict)
     _room: asyncio.Semaphore | None = None
 
-    async def ensure(self, image: ImageSnapshot, token: str) -> BackingImage:
-        """The image's file, fetched if it is not there. Raises ImageUnusable or ImageNotFetched."""
+    async def ensure(self, image: ImageSnapshot, ticket: str) -> BackingImage:
+        """The image's file, fetched if it is not there. Raises ImageUnusable or ImageNotFetched.
+
+        ``ticket``: the image service's leave to download it; empty where it is known to be gone.
+        """
         kept = self.find(image)
         if kept is not None:
             return kept
         key = self._name(image)
         task = self._fetching.get(key)
         if task is None:
-            task = asyncio.create_task(self._fetch(image, token), name=f"image {image.image_id}")
+            task = asyncio.create_task(self._fetch(image, ticket), name=f"image {image.image_id}")
             self._fetching[key] = task
             task.add_done_callback(lambda _done: self._fetching.pop(key, None))
         return await asyncio.shield(task)
@@ -112,7 +115,7 @@ class ImageCache:
                 removed.append(path.name)
         return removed
 
-    async def _fetch(self, image: ImageSnapshot, token: str) -> BackingImage:
+    async def _fetch(self, image: ImageSnapshot, ticket: str) -> BackingImage:
         if self._room is None:
             self._room = asyncio.Semaphore(self.at_once)
         async with self._room:
@@ -122,13 +125,15 @@ class ImageCache:
             self.directory.mkdir(parents=True, exist_ok=True)
             part = self.directory / f"{self._name(image)}.part"
             try:
-                found = await self._download(image, token, part)
+                found = await self._download(image, ticket, part)
                 return await self._keep(image, found, part)
             finally:
                 part.unlink(missing_ok=True)
 
-    async def _download(self, image: ImageSnapshot, token: str, part: Path) -> str:
+    async def _download(self, image: ImageSnapshot, ticket: str, part: Path) -> str:
         """Write the data to ``part``; the format that was found in it."""
+        if not ticket:
+            raise ImageUnusable(image=image.image_id, why="the image service does not have it any more")
         digest, feed = hashlib.md5(usedforsecurity=False), _Feed()
         inspect = format_inspector.InspectWrapper(feed)
         LOG.info("image %s: fetching %d bytes", image.image_id, image.size_bytes)
@@ -140,7 +145,7 @@ class ImageCache:
                 inspect.read(len(data))
                 file.write(data)
 
-            async with self.client.download(image.image_id, token) as reply:
+            async with self.client.download(image.image_id, ticket) as reply:
                 if reply.status >= 500 or reply.status in (401, 403):
                     raise ImageNotFetched(image=image.image_id, why=f"the image service answered {reply.status}")
                 if reply.status != 200:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from kilonova.compute.agent.config_drive import write_config_drive
-from kilonova.compute.agent.guest_spec import guest_spec, nic_spec
+from kilonova.compute.agent.guest_spec import disk_count, guest_spec, nic_spec
 from kilonova.compute.agent.images import ImageCache
 from kilonova.compute.agent.records import Record, Records
 from kilonova.compute.calls import (
@@ -99,7 +99,7 @@ class Lifecycle:
                 self._remember(order, call.ticket, is_to_run=True)
                 return GuestReport(server_id=order.server_id, power_state=there.power_state)
             LOG.info("%s: server %s as %s", hop("13-19"), order.server_id, order.guest_name)
-            backing = await self._backing(order, call.image_token)
+            backing = await self._backing(order, call.image_ticket)
             about = order.image.image_id if backing is not None else "none: simulated guests have no disk"
             LOG.info("%s: server %s, image %s", hop("20-22"), order.server_id, about)
             # Remembered before it is made: whatever comes of it can be found and removed.
@@ -232,7 +232,7 @@ class Lifecycle:
         if state is None:
             raise GuestGone(server_id=call.server_id)
         record = self.records.get(call.server_id)
-        nics = record.order.nics if record is not None and record.order is not None else ()
+        order = record.order if record is not None else None
         return Diagnostics(
             power_state=state.power_state,
             cpu_time_s=state.cpu_time_s,
@@ -240,7 +240,8 @@ class Lifecycle:
             ram_mib=state.ram_mib,
             hypervisor=inventory.hypervisor_type,
             driver="libvirt" if self.driver.capabilities.real else "fake",
-            macs=tuple(nic.mac for nic in nics),
+            macs=tuple(nic.mac for nic in order.nics) if order is not None else (),
+            disks=disk_count(order) if order is not None else 0,
         )
 
     # -- at the start of the agent
@@ -300,10 +301,10 @@ class Lifecycle:
             raise GuestGone(server_id=server_id)
         return state.power_state == power_state
 
-    async def _backing(self, order: GuestOrder, token: str) -> BackingImage | None:
+    async def _backing(self, order: GuestOrder, ticket: str) -> BackingImage | None:
         if not order.image.image_id or not self.driver.capabilities.real:
             return None
-        return await self.images.ensure(order.image, token)
+        return await self.images.ensure(order.image, ticket)
 
     def _spec(self, order: GuestOrder, backing: BackingImage | None) -> GuestSpec:
         return guest_spec(order, self.driver.guest_dir(order.server_id), backing)

@@ -245,13 +245,13 @@ async def spawn_guest(work: Work[Parts]) -> None:
     zoned = make_order(work.parts.settings.orders, server, nics, facts, _build(work))
     persona = msgspec.structs.replace(zoned.persona, zone=candidate.zone)
     order = msgspec.structs.replace(zoned, persona=persona)
-    token = await work.parts.session.token() if server.image.image_id else ""
+    leave = await work.parts.tickets.ticket(server.image.image_id) if server.image.image_id else ""
     LOG.info("%s: server %s, none: its disk is the host's own", hop("26-28"), server.id)
     LOG.info("%s: server %s on %s", hop("12"), server.id, candidate.host)
     work.tell(host=candidate.host)
     try:
         report = await work.parts.bus.call(
-            agent_topic(candidate.host), SPAWN, Spawn(order=order, ticket=work.operation.ticket, image_token=token)
+            agent_topic(candidate.host), SPAWN, Spawn(order=order, ticket=work.operation.ticket, image_ticket=leave)
         )
     except RemoteFailure as failed:
         if failed.code in _IMAGE_FAULTS:

@@ -35,8 +35,10 @@ class Placement(Protocol):
     async def set_traits(self, uuid: str, names: Collection[str]) -> bool: ...
 
 
-class TokenSource(Protocol):
-    async def token(self) -> str: ...
+class Tickets(Protocol):
+    """Leave for a host to download an image: ``clients.image.ImageTickets``, or a fake."""
+
+    async def ticket(self, image_id: str) -> str: ...
 
 
 class ServerGone(Error):
@@ -123,7 +125,7 @@ class Parts:
     network: NetworkClient
     networks: NetworkFacts
     placement: Placement
-    session: TokenSource
+    tickets: Tickets
     hosts: Hosts
     settings: ConductorSettings = field(default_factory=ConductorSettings)
 

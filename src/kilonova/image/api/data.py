@@ -17,7 +17,7 @@ from kilonova.image.errors import (
     SizeDiffers,
     StoreBroken,
 )
-from kilonova.image.model.image import ACTIVE, DEACTIVATED, UPLOADING
+from kilonova.image.model.image import ACTIVE, DEACTIVATED, UPLOADING, Image
 from kilonova.image.model.task import KEPT_FOR, Task
 from kilonova.image.service import ImageService
 from kilonova.image.store import images, tasks
@@ -103,6 +103,12 @@ async def download_data(request: Request[ImageService]) -> Response | StreamResp
     image = seen.image
     if image.status == DEACTIVATED and not request.context.is_admin:
         raise DataIsDeactivated()
+    return await send_data(request, image)
+
+
+async def send_data(request: Request[ImageService], image: Image) -> Response | StreamResponse:
+    """The data of an image that the caller may read, whole or one range of it; 204 where there is none."""
+    service = request.service
     if image.status not in (ACTIVE, DEACTIVATED) or image.blob_id is None:
         return no_content()
     try:
