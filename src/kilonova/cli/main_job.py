@@ -133,6 +133,7 @@ class MainJob:
             {
                 "name": "public",
                 "router:external": True,
+                "is_default": True,
                 "provider:network_type": "flat",
                 "provider:physical_network": "public",
             },
