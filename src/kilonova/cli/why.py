@@ -57,7 +57,7 @@ def _tell(server: dict[str, Any], actions: list[dict[str, Any]], *, with_code: b
         click.echo(f"\n{action['start_time']}  {action['action']}  ({action['request_id']})")
         if action.get("message"):
             click.echo(f"  {action['message']}")
-        for event in action.get("events") or ():
+        for event in reversed(action.get("events") or ()):
             click.echo(f"  {event['event']}: {event['result'] or 'under way'}")
             for line in _lines(event.get("traceback") or event.get("details") or "", with_code):
                 click.echo(f"    {line}")
