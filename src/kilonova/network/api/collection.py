@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -95,11 +96,21 @@ class Resource:
         """The collection's path."""
         return f"/v2.0/{self.path or self.plural.replace('_', '-')}"
 
-    @property
+    @cached_property
     def guarded(self) -> tuple[tuple[str, str], ...]:
         """Attributes that only some may see, with the rule that says who."""
         names = ((a.name, f"get_{self.name}:{a.name}") for a in self.attributes)
         return tuple((name, rule) for name, rule in names if rule in RULE_NAMES)
+
+    @cached_property
+    def filters(self) -> Mapping[str, str]:
+        """What a list can be filtered by, on the wire and inside."""
+        return {a.name: a.inside for a in self.attributes if a.filters and a.inside in self.listing.filters}
+
+    @cached_property
+    def sortable(self) -> Mapping[str, str]:
+        """What a list can be sorted by, on the wire and inside."""
+        return {a.name: a.inside for a in self.attributes if a.inside in self.listing.columns}
 
 
 def reader_of(context: Context) -> Reader:
@@ -167,7 +178,7 @@ class Sight:
 
 
 def _filters(request: Request[Network], resource: Resource) -> dict[str, list[str]]:
-    names = {a.name: a.inside for a in resource.attributes if a.filters and a.inside in resource.listing.filters}
+    names = resource.filters
     found: dict[str, list[str]] = {}
     for name, values in request.query.items():
         if name in NOT_FILTERS:
@@ -185,7 +196,7 @@ def _filters(request: Request[Network], resource: Resource) -> dict[str, list[st
 
 
 async def _page(request: Request[Network], resource: Resource, tx: Transaction) -> Page:
-    names = {a.name: a.inside for a in resource.attributes if a.inside in resource.listing.columns}
+    names = resource.sortable
     keys, directions = request.query.get("sort_key", []), request.query.get("sort_dir", [])
     if directions and len(keys) != len(directions):
         raise errors.HTTPBadRequest(reason="The number of sort_keys and sort_dirs must be same")
