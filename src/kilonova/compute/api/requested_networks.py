@@ -19,6 +19,7 @@ from kilonova.compute.errors import (
 )
 from kilonova.compute.microversions import networks_must_be_asked
 from kilonova.compute.model.servers import RequestedNetwork
+from kilonova.compute.policies import PREFIX
 from kilonova.kernel.errors import BadRequest, Forbidden
 
 DEFAULT_GROUP = "default"
@@ -37,6 +38,8 @@ async def resolve_networks(
     request: ComputeRequest, asked: Any, groups: tuple[str, ...], *, count: int, least: int
 ) -> Networks:
     """What the server's cards will be. Raises the refusals of this file's imports."""
+    if asked:
+        request.allow(request.own_target(), PREFIX + "servers:create:attach_network")
     try:
         cards = await _cards(request, asked, count)
         names, ids = await _security_groups(request, groups)

@@ -24,7 +24,7 @@ from kilonova.kernel.web import Field, FieldTable
 HOST_STATUS = PREFIX + "servers:show:host_status"
 HOST_STATUS_UNKNOWN = PREFIX + "servers:show:host_status:unknown-only"
 ATTRIBUTES = PREFIX + "os-extended-server-attributes"
-SPECS = PREFIX + "os-flavor-extra-specs:index"
+SPECS = PREFIX + "servers:show:flavor-extra-specs"
 
 _WITH_PROGRESS = frozenset(("ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "MIGRATING"))
 _WITH_FAULT = frozenset(("ERROR", "DELETED"))
