@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 from kilonova.allinone.config import Settings
@@ -58,9 +59,9 @@ def _packages() -> Iterator[Finding]:
         there = shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin") is not None
         yield Finding(tool, there, "" if there else "not installed", f"apt-get install {package}", tool != "ssh")
     try:
-        import libvirt
+        from kilonova.compute.virt.libvirt import connection  # noqa: F401 (whether it can be imported is the question)
 
-        yield Finding("libvirt-python", True, str(libvirt.getVersion()))
+        yield Finding("libvirt-python", True, version("libvirt-python"))
     except ImportError:
         remedy = "apt-get install libvirt-dev pkg-config gcc python3-dev, then: pip install libvirt-python"
         yield Finding("libvirt-python", False, "not installed", remedy)
