@@ -26,6 +26,5 @@ def build_api(parts: Parts, authenticate: Authenticate, *, policy_file: Path | N
         authenticate=authenticate,
         microversions=RANGE,
         extra_request_id_header="x-compute-request-id",
-        title="Compute",
     )
     return build_app(spec, parts)

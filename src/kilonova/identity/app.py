@@ -56,7 +56,6 @@ def build(
         dialect=KEYSTONE,
         policies=Policies(RULES, file=policy_file, enforce_scope=True),
         authenticate=_authenticator(parts),
-        title="Identity API (Keystone v3)",
     )
 
     async def close() -> None:

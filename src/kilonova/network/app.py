@@ -57,7 +57,6 @@ def build(
     )
     spec = ServiceApp(
         name="network",
-        title="Kilonova network service",
         routes=ROUTES,
         dialect=NEUTRON,
         policies=Policies(RULES, file=policy_file, enforce_scope=True),

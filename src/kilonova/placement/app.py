@@ -50,6 +50,5 @@ def build(
         authenticate=authenticate,
         microversions=SPOKEN,
         max_body_bytes=MAX_BODY_BYTES,
-        title="Kilonova Placement",
     )
     return Service("placement", build_app(spec, parts), parts, close=db.close)
