@@ -66,7 +66,6 @@ class ServiceApp:
     microversions: MicroversionRange | None = None
     max_body_bytes: int = 114688
     extra_request_id_header: str | None = None
-    title: str = ""
     server_errors_hint: str = "See the log under request id {request_id}."
     openapi: bool = True
     strict_slashes: bool = False

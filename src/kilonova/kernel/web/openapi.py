@@ -30,7 +30,7 @@ def describe(spec: ServiceApp) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": spec.title or f"Kilonova {spec.name}",
+            "title": f"Kilonova {spec.name}",
             "version": str(speaks.max) if speaks else "1",
         },
         "paths": dict(sorted(paths.items())),
