@@ -41,8 +41,8 @@ install-test:
 test: install-test check test-unit test-real
 
 check:
-	.venv/bin/ruff check src tests benchmarks
-	.venv/bin/ruff format --check -q src tests benchmarks
+	.venv/bin/ruff check src tests benchmarks scripts
+	.venv/bin/ruff format --check -q src tests benchmarks scripts
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
