@@ -1,16 +1,19 @@
-"""Transactions, generations and pages on SQLite; the same stories run on other engines later."""
+"""Transactions, generations and pages, on SQLite or on the engine that KILONOVA_TEST_DB names."""
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text, update
 
 from kilonova.kernel.db import (
     Database,
     Duplicate,
     JsonText,
+    NotStorable,
     Page,
     StaleGeneration,
     StorageFails,
@@ -178,3 +181,37 @@ async def test_a_commit_that_fails_leaves_the_way_free_for_the_next_transaction(
     async with db.read() as tx:
         assert await tx.scalar(text("SELECT count(*) FROM parts")) == 0
     await db.close()
+
+
+@pytest.mark.parametrize("value", [{"name": "zero\0byte"}, {"name": "a", "rank": 2**40}, {"name": "x" * 300}])
+async def test_what_an_engine_cannot_store_is_a_bad_request_or_kept_as_it_was(
+    db: Database, value: dict[str, object]
+) -> None:
+    with suppress(NotStorable):
+        async with db.transaction() as tx:
+            await tx.run(insert(THINGS), value)
+        async with db.read() as tx:
+            row = await tx.first(select(THINGS))
+        assert row is not None
+        assert {key: getattr(row, key) for key in value} == value
+    async with db.transaction() as tx:
+        await tx.run(insert(THINGS), {"name": "after"})
+
+
+async def test_two_who_wait_for_each_other_are_parted_and_nothing_is_half_done(db: Database) -> None:
+    if db.is_sqlite:
+        pytest.skip("SQLite has one writer at a time")
+    async with db.transaction() as tx:
+        await tx.run(insert(THINGS), [{"name": "a", "rank": 0}, {"name": "b", "rank": 0}])
+    both = asyncio.Barrier(2)
+
+    async def change(first: str, second: str) -> None:
+        async with db.transaction() as tx:
+            await tx.run(update(THINGS).where(THINGS.c.name == first).values(rank=THINGS.c.rank + 1))
+            await both.wait()
+            await tx.run(update(THINGS).where(THINGS.c.name == second).values(rank=THINGS.c.rank + 1))
+
+    ends = await asyncio.gather(change("a", "b"), change("b", "a"), return_exceptions=True)
+    assert sorted(type(end).__name__ for end in ends) == ["NoneType", "Overtaken"]
+    async with db.read() as tx:
+        assert await tx.column(select(THINGS.c.rank)) == [1, 1]

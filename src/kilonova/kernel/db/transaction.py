@@ -90,11 +90,11 @@ _STORAGE_NUMBERS = {
 
 def _number(error: DBAPIError) -> str | int | None:
     """The engine's own number of the error; None on SQLite, which is known by its words."""
-    state = getattr(error.orig, "sqlstate", None)
-    if state is not None:
-        return str(state)
     first = error.orig.args[0] if error.orig is not None and error.orig.args else None
-    return first if isinstance(first, int) else None
+    if isinstance(first, int):  # MariaDB has a SQLSTATE too, but one for everything that breaks a rule
+        return first
+    state = getattr(error.orig, "sqlstate", None)
+    return None if state is None else str(state)
 
 
 def translated(error: DBAPIError, name: str) -> Exception:
