@@ -112,7 +112,6 @@ def build_metadata(parts: MetadataParts) -> ASGIApp:
         dialect=NOVA,
         policies=Policies(()),
         authenticate=_nobody,
-        title="Metadata",
         openapi=False,
     )
     return build_app(spec, parts)
