@@ -86,6 +86,12 @@ def _disks(order: GuestOrder, directory: Path, backing: BackingImage | None, bus
     return disks
 
 
+def disk_count(order: GuestOrder) -> int:
+    """How many disks the order's guest has, its config drive among them."""
+    made = bool(order.image.image_id) + len(_ephemeral_gib(order)) + bool(order.flavor.swap_mib)
+    return made + bool(order.config_drive)
+
+
 def _ephemeral_gib(order: GuestOrder) -> list[int]:
     asked = [
         device.size_gib or 0

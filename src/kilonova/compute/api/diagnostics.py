@@ -43,7 +43,7 @@ def _standard(row: Any, seen: Diagnostics) -> dict[str, Any]:
         "config_drive": bool(row.config_drive),
         "num_cpus": seen.vcpus,
         "num_nics": len(seen.macs),
-        "num_disks": None,
+        "num_disks": seen.disks,
         "cpu_details": [{"id": 0, "time": int(seen.cpu_time_s * 1e9), "utilisation": None}] if seen.vcpus else [],
         "nic_details": [{"mac_address": mac} for mac in seen.macs],
         "disk_details": [],
