@@ -14,6 +14,7 @@ import pytest
 from tests.house.sources import ROOT, SOURCE, modules
 
 DOORS = {
+    "aio_pika": ("kernel/bus/",),
     "alembic": ("kernel/db/", "*/store/migrations/"),
     "bcrypt": ("identity/",),
     "aio_pika": ("kernel/bus/amqp.py",),
@@ -36,7 +37,6 @@ DOORS = {
     "pyroute2": ("network/agent/", "compute/virt/vif.py"),
     "rich": ("cli/",),
     "sqlalchemy": ("kernel/db/", "kernel/tasks/", "kernel/testing/", "*/store/"),
-    "starlette": ("kernel/web/",),
     "uvicorn": ("allinone/", "kernel/web/"),
     "uvloop": ("allinone/", "cli/"),
     "yaml": ("cli/", "kernel/policy.py"),
