@@ -14,7 +14,6 @@ import pytest
 from tests.house.sources import ROOT, SOURCE, modules
 
 DOORS = {
-    "aio_pika": ("kernel/bus/",),
     "alembic": ("kernel/db/", "*/store/migrations/"),
     "bcrypt": ("identity/",),
     "aio_pika": ("kernel/bus/amqp.py",),
