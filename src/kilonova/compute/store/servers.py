@@ -181,7 +181,7 @@ async def page(tx: Transaction, by: Filters, page: Page, *, bulky: bool = False)
 @cache
 def _quick(names: tuple[str, ...]) -> Any:
     # A hundred servers have four thousand values to be read; a named tuple finds one in a tenth of a row's time.
-    kind: Any = namedtuple("ServerRow", names)
+    kind: Any = namedtuple("ServerRow", names)  # type: ignore[misc]  # the names are known when it runs
     return kind._make
 
 
