@@ -69,7 +69,7 @@ def test_a_remote_group_opens_a_port_to_its_members_alone(
 
 def _echoes(guest: Guest) -> int:
     """Echo requests that ever arrived there."""
-    return int(guest.run("awk '/^Icmp:/{n++; if(n==2) print $9}' /proc/net/snmp"))
+    return int(guest.run("awk '/^Icmp:/{n++; if(n==2) print $10}' /proc/net/snmp"))
 
 
 def test_another_ip_address_does_not_get_out(guests: Guests) -> None:
