@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import msgspec
 
+from kilonova.compute.conductor.ports import bind_ports
 from kilonova.compute.model import operations as ops
 from kilonova.compute.model.flavors import FlavorSnapshot
 from kilonova.compute.model.servers import RequestedNetwork, ServerSpec
-from kilonova.compute.store import groups, tables
+from kilonova.compute.store import groups, servers, tables
 from kilonova.compute.virt.driver import Broken
 from kilonova.kernel.ids import new_uuid
-from tests.compute.workflows.world import NETWORK, World
+from tests.compute.workflows.world import NETWORK, PRIVATE, PROJECT, World
 
 
 async def test_a_server_becomes_active_on_a_host_with_a_port_and_a_claim():
@@ -241,3 +242,17 @@ async def test_the_password_is_not_kept_once_the_server_was_told():
     assert operation.state == "done"
     assert "s3cret" not in str(operation)
     assert "files" not in operation.payload
+
+
+async def test_a_strangers_port_that_claims_to_be_the_servers_is_not_taken_for_ours():
+    world = await World().up("host1")
+    server_id = await world.ask()
+    facts = {"device_id": server_id, "device_owner": "compute:nova", "host": "host1", "security_group_ids": ()}
+    planted = await world.network.create_port(network_id=NETWORK, project_id="rival", **facts)
+    ours = await world.network.create_port(network_id=NETWORK, project_id=PROJECT, **facts)
+    async with world.db.read() as tx:
+        server = await servers.get(tx, server_id)
+    ask = {"host": "host1", "zone": "nova", "security_group_ids": (), "fresh": False}
+    [(port, is_ours, _tag)] = await bind_ports(world.parts, server, PRIVATE, **ask)
+    assert (port.id, is_ours) == (ours.id, True)
+    assert world.network.ports_[planted.id].project_id == "rival"

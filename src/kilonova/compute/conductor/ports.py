@@ -46,8 +46,9 @@ async def bind_ports(
     or BindingFailed.
     """
     there: list[Port] = [] if fresh else await parts.network.ports_of(server.id)
-    own = {one.port_id for one in asked if one.port_id}
-    spare = [port for port in there if port.id not in own and port.id not in {vif.port_id for vif in server.vifs}]
+    taken = {one.port_id for one in asked if one.port_id} | {vif.port_id for vif in server.vifs}
+    # Anybody may write our server's id on a port of theirs: only the server's own project's ports can be what we made.
+    spare = [port for port in there if port.id not in taken and port.project_id == server.project_id]
     bound = []
     for one in asked:
         try:
@@ -82,9 +83,7 @@ async def _made(
             spare.remove(port)
             if port.host == host:
                 return port
-            return await parts.network.bind_port(
-                port.id, device_id=server.id, device_owner=owner_of(zone), host=host
-            )
+            return await parts.network.bind_port(port.id, device_id=server.id, device_owner=owner_of(zone), host=host)
     return await parts.network.create_port(
         network_id=one.network_id or "",
         project_id=server.project_id,
