@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, String, Table, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select, text, update
 
 from kilonova.kernel.db import (
     Database,
@@ -215,3 +215,16 @@ async def test_two_who_wait_for_each_other_are_parted_and_nothing_is_half_done(d
     assert sorted(type(end).__name__ for end in ends) == ["NoneType", "Overtaken"]
     async with db.read() as tx:
         assert await tx.column(select(THINGS.c.rank)) == [1, 1]
+
+
+async def test_who_counts_and_then_adds_is_alone_with_it(db: Database) -> None:
+    async def add_unless_there_are_three(number: int) -> None:
+        async with db.transaction() as tx:
+            await tx.alone("room", "demo")
+            if await tx.scalar(select(func.count()).select_from(THINGS)) < 3:
+                await tx.run(insert(THINGS), {"name": str(number)})
+
+    await asyncio.gather(*(add_unless_there_are_three(number) for number in range(10)))
+    async with db.transaction() as tx:  # nothing is held by a connection that went back
+        await tx.alone("room", "demo")
+        assert await tx.scalar(select(func.count()).select_from(THINGS)) == 3

@@ -124,9 +124,10 @@ async def check_servers(
     """How many of `count` servers of this size there is room for. Raises QuotaExceeded when fewer than
     `least`.
 
-    Run it in the transaction that inserts the servers: writers are one at a time, so no two can take the
-    same room.
+    Run it in the transaction that inserts the servers: those of one project are one at a time, so no two can
+    take the same room.
     """
+    await tx.alone("quota", project_id)
     everyone, mine = await _both_limits(tx, defaults, project_id, user_id)
     pairs = [(everyone, await server_use(tx, project_id))]
     if mine != everyone:

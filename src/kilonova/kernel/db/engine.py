@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, create_engine, event
 from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from kilonova.kernel.db import patterns
@@ -57,9 +57,14 @@ class Database:
         token = _open.set(self.name)
         try:
             if self._async is not None:
-                async with self._async.begin() as connection:
-                    tx = Transaction(self._awaited(connection), self.name)
-                    yield tx
+                async with self._async.connect() as connection:
+                    tx = Transaction(self._awaited(connection), self.name, self._async.dialect.name)
+                    try:
+                        async with connection.begin():
+                            yield tx
+                    finally:
+                        if tx.holds_locks:
+                            await _let_go(connection)
             else:
                 if self._lock is None:
                     self._lock = asyncio.Lock()
@@ -127,6 +132,14 @@ class Database:
         for connection in {self._writer, self._reader}:
             connection.close()
             connection.engine.dispose()
+
+
+async def _let_go(connection: AsyncConnection) -> None:
+    """MariaDB's named locks belong to the connection, which goes back to the pool. A broken one has none any more."""
+    try:
+        await connection.exec_driver_sql("SELECT RELEASE_ALL_LOCKS()")
+    except DBAPIError:
+        await connection.invalidate()
 
 
 def _network(url: str, isolation_level: str, pool_size: int) -> AsyncEngine:

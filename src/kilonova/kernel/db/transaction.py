@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
+from hashlib import blake2b
 from typing import Any, Protocol
 
-from sqlalchemy import Executable, Row
+from sqlalchemy import BigInteger, Executable, Row, String, bindparam, func, select, text
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
@@ -130,6 +131,11 @@ def refuse_in_transaction(what: str) -> None:
         raise RemoteCallInTransaction(f"{what} inside a transaction of the {name} database")
 
 
+_PG_WAITS_AT_MOST = text("SET LOCAL lock_timeout = '10s'")
+_PG_ALONE = select(func.pg_advisory_xact_lock(bindparam("number", type_=BigInteger)))
+_MARIADB_ALONE = select(func.get_lock(bindparam("name", type_=String), 10))
+
+
 class Executor(Protocol):
     """Runs a statement: at once (SQLite) or awaited (network engines). Hidden behind Transaction."""
 
@@ -139,8 +145,14 @@ class Executor(Protocol):
 class Transaction:
     """Statements of one unit of work. Obtained from ``Database.transaction()`` or ``Database.read()``."""
 
-    def __init__(self, execute: Callable[[Executable, Parameters], Awaitable[CursorResult[Any]]], name: str = ""):
-        self._execute_raw, self._name = execute, name
+    def __init__(
+        self,
+        execute: Callable[[Executable, Parameters], Awaitable[CursorResult[Any]]],
+        name: str = "",
+        engine: str = "",
+    ):
+        self._execute_raw, self._name, self._engine = execute, name, engine
+        self.holds_locks = False
         self.callbacks: list[Callable[[], object]] = []
 
     async def _execute(self, statement: Executable, parameters: Parameters) -> CursorResult[Any]:
@@ -180,6 +192,23 @@ class Transaction:
         result = await self._execute(statement, parameters)
         key = result.inserted_primary_key
         return int(key[0]) if key is not None else 0
+
+    async def alone(self, what: str, which: str) -> None:
+        """From here to the end nobody else is in a transaction that is alone with the same: for rules over several
+        rows, as "count, then add". On SQLite it is always so. Raises Overtaken after ten seconds.
+        """
+        if not self._engine:
+            return
+        key = f"{self._name}:{what}:{which}"
+        if self._engine == "postgresql":
+            number = int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), signed=True)
+            await self._execute(_PG_WAITS_AT_MOST, None)
+            await self._execute(_PG_ALONE, {"number": number})
+            return
+        short = blake2b(key.encode(), digest_size=24).hexdigest()  # its names end at 64 letters
+        self.holds_locks = True
+        if not await self.scalar(_MARIADB_ALONE, {"name": short}):
+            raise Overtaken(name=self._name)
 
     def after_commit(self, callback: Callable[[], object]) -> None:
         """Run ``callback`` (plain, quick) once the work is committed: the place for wake-ups."""

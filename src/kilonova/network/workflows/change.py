@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from kilonova.kernel.context import Context
-from kilonova.kernel.db import Row, Transaction
+from kilonova.kernel.db import Overtaken, Row, Transaction
 from kilonova.kernel.errors import ServiceUnavailable
 from kilonova.network import errors
 from kilonova.network.config import Settings
@@ -62,12 +62,15 @@ class Change:
             return
         limits = await quotas.limits_of(self.tx, project_id)
         limit = limits.get(resource, self.settings.quotas[resource])
-        if limit >= 0 and await quotas.used(self.tx, project_id, resource) + more > limit:
+        if limit < 0:
+            return
+        await self.tx.alone("quota", project_id)
+        if await quotas.used(self.tx, project_id, resource) + more > limit:
             raise errors.OverQuota(resources=[resource])
 
 
 async def carry_out(service: Network, context: Context, work: Callable[[Change], Awaitable[T]]) -> T:
-    """Run ``work`` in one transaction, then tell the driver. Tries again from the start when it raises Clash."""
+    """Run ``work`` in one transaction, then tell the driver. Tries again from the start when another got in between."""
     abilities, settings = service.driver.abilities, service.settings
     for _ in range(ATTEMPTS):
         settled = service.realiser.met
@@ -89,7 +92,7 @@ async def carry_out(service: Network, context: Context, work: Callable[[Change],
                 written = await needs.write(tx, change.touched, change.now) if change.touched else {}
         except BaseException as error:
             service.realiser.unsettle(settled)
-            if isinstance(error, Clash):
+            if isinstance(error, Clash | Overtaken):
                 continue
             raise
         service.events.post(change.news)
