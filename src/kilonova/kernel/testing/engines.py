@@ -12,11 +12,13 @@ import asyncio
 import os
 import threading
 from collections.abc import Coroutine
+from contextlib import suppress
 from itertools import count
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, MetaData, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from kilonova.kernel.db import Database
@@ -114,7 +116,8 @@ class Engines:
             text("SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()")
         )
         for row in others.all():
-            await connection.run_sync(_driver_sql, f"KILL {int(row[0])}")
+            with suppress(DBAPIError):  # it may have ended by itself
+                await connection.run_sync(_driver_sql, f"KILL {int(row[0])}")
         await connection.run_sync(_driver_sql, "SET FOREIGN_KEY_CHECKS = 0")
         for table in metadata.tables.values():
             await connection.run_sync(_driver_sql, f"DELETE FROM `{table.name}`")
