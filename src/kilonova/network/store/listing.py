@@ -134,8 +134,14 @@ class Listing:
 
     async def one(self, tx: Transaction, reader: Reader, object_id: str) -> Row[Any] | None:
         """The row with this id, if the reader may see it."""
-        found = await self.many(tx, reader, [object_id])
-        return found[0] if found else None
+        shape = ("id", reader.sees_all)
+        statement = self._kept.get(shape)
+        if statement is None:
+            statement = self.select.where(self.key == bindparam("id"))
+            if not reader.sees_all:
+                statement = statement.where(self.visible)
+            self._kept[shape] = statement
+        return await tx.first(statement, {READER: reader.project_id, "id": object_id})
 
     async def many(self, tx: Transaction, reader: Reader, object_ids: Sequence[str]) -> Sequence[Row[Any]]:
         """The rows with these ids that the reader may see, in no order."""
