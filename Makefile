@@ -8,7 +8,7 @@ kilonova = .venv/bin/kilonova
 where = $(if $(STATE_DIR),--state-dir $(STATE_DIR))
 how = $(where) $(if $(PORT),--set DEFAULT.api_port=$(PORT)) --set compute.hypervisor=$(HYPERVISOR)
 
-.PHONY: up down clean status test check test-unit test-real bench docs install install-test
+.PHONY: up down clean status test check test-unit test-real test-engines bench docs install install-test
 
 up: install
 	$(kilonova) $(how) up --detach
@@ -51,6 +51,12 @@ test-unit:
 
 test-real:
 	.venv/bin/pytest -m real -rs
+
+# The stories again on RabbitMQ, PostgreSQL and MariaDB, each started for the run. ENGINES="mariadb" for one of them.
+test-engines: install-test
+	@scripts/install-deps engines
+	@scripts/install-python client,test,rabbit,postgresql,mariadb
+	.venv/bin/python -m tests.engines $(ENGINES)
 
 bench: install-test
 	.venv/bin/python -m benchmarks

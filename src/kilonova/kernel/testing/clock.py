@@ -7,7 +7,7 @@ import heapq
 import os
 from datetime import UTC, datetime, timedelta
 
-_ENGINE_ANSWERS_WITHIN_S = 0.1 if os.environ.get("KILONOVA_TEST_DB") else 0
+_ENGINE_ANSWERS_WITHIN_S = 0.04 if os.environ.get("KILONOVA_TEST_DB") else 0
 
 
 class FakeClock:
