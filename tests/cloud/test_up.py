@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from tests.cloud.make import HOST, RunningCloud
+from tests.cloud.make import HOST, RunningCloud, kilonova
 
 
 def test_what_is_up_is_found_up(cloud: RunningCloud) -> None:
@@ -15,6 +16,15 @@ def test_what_is_up_is_found_up(cloud: RunningCloud) -> None:
     assert second.returncode == 0, second.stderr
     servers = cloud.get("/compute/v2.1/servers?all_tenants=1&name=^demo$")["servers"]
     assert len(servers) == 1
+
+
+def test_a_cloud_whose_port_is_anothers_does_not_claim_to_be_up(cloud: RunningCloud, tmp_path: Path) -> None:
+    port = cloud.url.rpartition(":")[2]
+    options = ("--set", "compute.hypervisor=fake", "--set", f"DEFAULT.api_port={port}")
+    second = kilonova(tmp_path / "state", tmp_path / "home", *options, "up", "--detach")
+    assert second.returncode != 0, second.stdout
+    assert "api_port" in second.stderr
+    assert not (tmp_path / "home" / "openstack" / "clouds.yaml").exists()
 
 
 def test_status_and_doctor_tell_what_is_there(cloud: RunningCloud) -> None:

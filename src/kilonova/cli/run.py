@@ -82,6 +82,10 @@ def _detach(place: Place, settings: Settings) -> None:
         command += ["--config", str(file.absolute())]
     for key, value in place.overrides.items():
         command += ["--set", f"{key}={value}"]
+    if settings.api_port and _answers(settings):  # or its answers would be taken for those of the cloud that starts
+        raise click.ClickException(
+            f"something answers at {settings.public_url} already; choose another port with --set DEFAULT.api_port=N"
+        )
     began = time.monotonic()
     with place.state.log_file.open("ab") as out:
         child = subprocess.Popen(
