@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import statistics
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ async def measure(
             latencies.append(time.perf_counter() - began)
         figures.cpu_ms[name] = 1000 * (cpu_seconds(pids()) - before) / count
         figures.p50_ms[name] = 1000 * statistics.median(latencies)
+        _tell(f"{name}: {figures.cpu_ms[name]:.2f} ms CPU, {figures.p50_ms[name]:.2f} ms at the median")
 
     async def boot_and_delete() -> None:
         server = await client.create_server("bench-one")
@@ -86,6 +88,11 @@ async def measure(
     return figures
 
 
+def _tell(line: str) -> None:
+    """Each figure as it comes, for a run that does not reach its end."""
+    print(line, file=sys.stderr, flush=True)
+
+
 async def _bulk(client: CloudClient, pids: Pids, figures: Figures, many: int) -> None:
     async def timed(name: str, work: Awaitable[object], prefix: str) -> None:
         before, began = cpu_seconds(pids()), time.perf_counter()
@@ -94,6 +101,7 @@ async def _bulk(client: CloudClient, pids: Pids, figures: Figures, many: int) ->
         took = time.perf_counter() - began
         cpu = 1000 * (cpu_seconds(pids()) - before) / many
         figures.rates[name] = f"{active} of {many} active, {many / took:.0f} servers/s, {cpu:.1f} ms CPU each"
+        _tell(f"{name}: {figures.rates[name]}")
         await client.purge(prefix)
 
     async def sixteen() -> None:
