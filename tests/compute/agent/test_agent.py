@@ -26,6 +26,7 @@ from kilonova.compute.virt.driver import BackingImage, Transient
 from kilonova.compute.virt.fake import FakeDriver
 from kilonova.kernel.errors import Error, ServiceUnavailable
 from kilonova.kernel.http import StreamReply
+from kilonova.kernel.testing.clock import settle
 
 SERVER = "11111111-2222-4333-8444-555555555555"
 PORT = "abcdefab-1111-4111-8111-111111111111"
@@ -277,6 +278,31 @@ async def test_destroying_what_is_not_there_is_no_error(host):
     await host.destroy(OnGuest(server_id=SERVER, ticket=(3, 1)))
     await host.destroy(OnGuest(server_id=SERVER, ticket=(3, 1)))
     assert await host.driver.list_guests() == ()
+
+
+async def test_work_on_one_guest_is_done_one_thing_at_a_time_also_after_its_end(host, monkeypatch):
+    at_it = most = 0
+    may_go = asyncio.Semaphore(0)
+
+    async def destroy(_uuid: str) -> None:
+        nonlocal at_it, most
+        at_it += 1
+        most = max(most, at_it)
+        await may_go.acquire()
+        at_it -= 1
+
+    monkeypatch.setattr(host.driver, "destroy", destroy)
+    first, second = (asyncio.create_task(host.destroy(OnGuest(server_id=SERVER, ticket=(1, 1)))) for _ in range(2))
+    await settle()
+    may_go.release()
+    await first
+    third = asyncio.create_task(host.destroy(OnGuest(server_id=SERVER, ticket=(2, 1))))
+    await settle()
+    may_go.release()
+    may_go.release()
+    await asyncio.gather(second, third)
+    assert most == 1
+    assert not host._locks, "nothing is left of a guest that is gone"
 
 
 async def test_an_old_ticket_is_refused_and_changes_nothing(host):

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -86,7 +87,7 @@ class Lifecycle:
     stop_timeout_s: float = 60.0
     reboot_timeout_s: float = 120.0
     busy: set[str] = field(default_factory=set)
-    _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
+    _locks: WeakValueDictionary[str, asyncio.Lock] = field(default_factory=WeakValueDictionary)
 
     # -- life and death
 
@@ -115,7 +116,6 @@ class Lifecycle:
             await self.driver.destroy(call.server_id)
             self.records.remove(call.server_id, call.ticket)
             LOG.info("server %s: the guest is gone", call.server_id)
-        self._locks.pop(call.server_id, None)
         return Done()
 
     # -- power
@@ -279,7 +279,8 @@ class Lifecycle:
     @asynccontextmanager
     async def _at(self, server_id: str, ticket: Ticket) -> AsyncIterator[None]:
         """One thing at a time on one guest, for those who hold its newest ticket; driver errors explained."""
-        async with self._locks.setdefault(server_id, asyncio.Lock()):
+        lock = self._locks.setdefault(server_id, asyncio.Lock())  # it lives as long as somebody holds it or waits
+        async with lock:
             if not self.records.admits(server_id, ticket):
                 raise TicketTooOld(server_id=server_id, ticket=ticket)
             self.busy.add(server_id)
