@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from kilonova.compute.model.public_keys import fingerprint
 from tests.compute.make import KEY, Cloud
 
 
@@ -107,6 +108,8 @@ async def test_key_pairs_belong_to_users(cloud: Cloud) -> None:
     assert (await cloud.api.get("/v2.1/os-keypairs?user_id=member-user", token="reader", version="2.10")).status == 403
     seen = await cloud.api.get("/v2.1/os-keypairs/mine?user_id=member-user", version="2.10")
     assert seen.json["keypair"]["public_key"] == KEY
+    unsafe = {"keypair": {"name": "a/b@c"}}
+    assert (await cloud.api.post("/v2.1/os-keypairs", json=unsafe, token="member", version="2.2")).status == 400
     assert (await cloud.api.delete("/v2.1/os-keypairs/mine", token="member")).status == 202
     assert (await cloud.api.delete("/v2.1/os-keypairs/mine", token="member")).status == 404
 
@@ -120,3 +123,10 @@ async def test_key_pairs_are_made_here_only_for_old_clients(cloud: Cloud) -> Non
     assert (await cloud.api.post("/v2.1/os-keypairs", json=body, token="member", version="2.92")).status == 400
     broken = {"keypair": {"name": "broken", "public_key": "ssh-rsa nonsense"}}
     assert (await cloud.api.post("/v2.1/os-keypairs", json=broken, token="member")).status == 400
+
+
+async def test_a_certificate_is_made_with_its_key(cloud: Cloud) -> None:
+    body = {"keypair": {"name": "windows", "type": "x509"}}
+    made = (await cloud.api.post("/v2.1/os-keypairs", json=body, token="member", version="2.2")).json["keypair"]
+    assert made["private_key"].startswith("-----BEGIN PRIVATE KEY-----")
+    assert fingerprint("x509", made["public_key"]) == made["fingerprint"]

@@ -62,6 +62,11 @@ async def test_hypervisors_are_shown_as_their_microversion_has_them(cloud: Cloud
     assert (await cloud.api.get("/v2.1/os-hypervisors?hypervisor_hostname_pattern=mars", version="2.53")).status == 404
 
 
+async def test_an_aggregate_that_cannot_be_is_not_found(cloud: Cloud) -> None:
+    for key, status in (("-1", 404), ("99999999999", 404), ("1", 404), ("one", 400)):
+        assert (await cloud.api.get(f"/v2.1/os-aggregates/{key}")).status == status
+
+
 async def test_an_aggregate_makes_a_zone(cloud: Cloud) -> None:
     made = await cloud.api.post(
         "/v2.1/os-aggregates", json={"aggregate": {"name": "racks", "availability_zone": "north"}}, version="2.41"

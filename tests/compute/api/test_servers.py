@@ -186,7 +186,14 @@ async def test_tags_select_servers(cloud: Cloud) -> None:
 async def test_a_change_is_shown_whole_from_2_75_on(cloud: Cloud) -> None:
     server_id = await cloud.server()
     path = f"/v2.1/servers/{server_id}"
+    assert (await cloud.api.put(path, json={"server": {}}, token="member")).status == 200
+    canonical = {"server": {"accessIPv6": "0:0:0:0:0:babe:220.12.22.2"}}
+    changed = await cloud.api.put(path, json=canonical, token="member")
+    assert changed.json["server"]["accessIPv6"] == "::babe:dc0c:1602"
     old = await cloud.api.put(path, json={"server": {"name": "new", "accessIPv4": "1.2.3.4"}}, token="member")
+    assert "security_groups" not in old.json["server"]
+    restored = await cloud.api.post(path + "/action", json={"restore": None}, token="member")
+    assert restored.status == 409, "it is not deleted, so the state is what stands in the way"
     assert old.status == 200
     assert (old.json["server"]["name"], old.json["server"]["accessIPv4"]) == ("new", "1.2.3.4")
     assert "OS-EXT-STS:vm_state" not in old.json["server"]

@@ -54,9 +54,9 @@ SET_METADATA = closed({"set_metadata": closed({"metadata": METADATA_OR_NULL}, "m
 
 async def _find(request: ComputeRequest, tx: Transaction) -> Aggregate:
     key = request.params["aggregate_id"]
-    if not key.isdecimal() or len(key) > 9:
+    if not (key.isascii() and key.removeprefix("-").isdecimal()):
         raise BadRequest(f"Invalid aggregate id {key}: it is a number.")
-    found = await hosts.find_aggregate(tx, int(key))
+    found = await hosts.find_aggregate(tx, int(key)) if key.isdecimal() and len(key) <= 9 else None
     if found is None:
         raise AggregateNotFound(id=key)
     return found

@@ -14,7 +14,7 @@ import msgspec
 from kilonova.compute.api.links import bases, links
 from kilonova.compute.api.parts import ComputeRequest
 from kilonova.compute.api.requested_networks import Networks, resolve_networks
-from kilonova.compute.api.values import as_bool, as_int, check_base64
+from kilonova.compute.api.values import as_address, as_bool, as_int, check_base64
 from kilonova.compute.errors import (
     BadValue,
     FlavorTooSmall,
@@ -186,8 +186,8 @@ def _read(request: ComputeRequest) -> Ask:
         key_name=ask.get("key_name"),
         user_data=user_data,
         config_drive=as_bool(ask.get("config_drive", False)) or settings.force_config_drive,
-        access_ipv4=ask.get("accessIPv4"),
-        access_ipv6=ask.get("accessIPv6"),
+        access_ipv4=as_address(ask.get("accessIPv4")),
+        access_ipv6=as_address(ask.get("accessIPv6")),
         disk_config=ask.get("OS-DCF:diskConfig", "MANUAL"),
         answers_reservation=as_bool(ask.get("return_reservation_id", False)),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kilonova.compute.api.values import NAME, closed
+from kilonova.compute.api.values import closed
 from kilonova.compute.microversions import v
 from kilonova.kernel.clock import iso_micros
 from kilonova.kernel.web import Field, FieldTable
@@ -28,6 +28,12 @@ SHOWN = FieldTable(
     Field("deleted", lambda k: False),
 )
 
+_NAME: dict[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": 255,
+    "pattern": r"^(?!\s)[a-zA-Z0-9 _\-]+(?<!\s)$",
+}
 _PUBLIC_KEY: dict[str, Any] = {"type": "string"}
 _NAME_292: dict[str, Any] = {
     "type": "string",
@@ -40,7 +46,7 @@ _USER: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 255}
 
 
 def _create(*required: str, **keys: Any) -> dict[str, Any]:
-    return closed({"keypair": closed({"name": NAME, "public_key": _PUBLIC_KEY, **keys}, *required)}, "keypair")
+    return closed({"keypair": closed({"name": _NAME, "public_key": _PUBLIC_KEY, **keys}, *required)}, "keypair")
 
 
 CREATE = (

@@ -9,10 +9,9 @@ from kilonova.compute.api.links import limit_of, next_link
 from kilonova.compute.api.parts import ComputeRequest
 from kilonova.compute.errors import KeypairNotFound, MarkerUnknown
 from kilonova.compute.microversions import keypair_created_is_201, keypairs_of_others, v
-from kilonova.compute.model.public_keys import fingerprint, make_ssh_pair
+from kilonova.compute.model.public_keys import fingerprint, make_ssh_pair, make_x509_pair
 from kilonova.compute.store import keypairs, quotas
 from kilonova.kernel.db import Page
-from kilonova.kernel.errors import BadRequest
 from kilonova.kernel.web import Response, accepted, answer, no_content
 
 
@@ -59,9 +58,7 @@ async def create_keypair(request: ComputeRequest) -> Response:
     kind, private = ask.get("type", "ssh"), None
     public = ask.get("public_key")
     if public is None:
-        if kind != "ssh":
-            raise BadRequest("Only key pairs of type ssh can be made here; import the certificate instead.")
-        private, public = make_ssh_pair()
+        private, public = make_ssh_pair() if kind == "ssh" else make_x509_pair(user_id, request.service.clock.now())
     settings, now = request.service.settings, request.service.clock.now()
     values = {
         "user_id": user_id,

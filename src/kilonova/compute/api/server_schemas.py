@@ -158,7 +158,7 @@ def _update(minor: int) -> Schema:
         keys["description"] = TEXT
     if minor >= 90:
         keys["hostname"] = HOSTNAME
-    return closed({"server": {**closed(keys), "minProperties": 1}}, "server")
+    return closed({"server": closed(keys)}, "server")
 
 
 UPDATE = ((None, v(18), _update(1)), (v(19), v(89), _update(19)), (v(90), None, _update(90)))

@@ -21,6 +21,7 @@ from kilonova.compute.api.server_fields import (
     finish,
 )
 from kilonova.compute.api.server_filters import filters_of, sort_of
+from kilonova.compute.api.values import as_address
 from kilonova.compute.errors import MarkerUnknown
 from kilonova.compute.microversions import v
 from kilonova.compute.model import operations
@@ -138,12 +139,14 @@ async def update_server(request: ComputeRequest) -> Response:
         "accessIPv6": "access_ipv6",
         "OS-DCF:diskConfig": "disk_config",
     }
-    values = {columns[key]: value or None if "IP" in key else value for key, value in ask.items()}
+    values = {columns[key]: as_address(value) if "IP" in key else value for key, value in ask.items()}
     async with request.service.db.transaction() as tx:
         row = await server_row(request, tx, for_update=True)
         await servers.change(tx, row.id, request.service.clock.now(), values)
         row = await server_row(request, tx, bulky=_sees_user_data(request), plain=True)
         shown = await render_one(request, tx, row, SERVER_CHANGED)
+    if request.version < v(75):
+        shown.pop("security_groups", None)
     return answer({"server": shown})
 
 

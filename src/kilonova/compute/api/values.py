@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import ipaddress
 from datetime import datetime
 from typing import Any
 
@@ -80,6 +81,11 @@ def as_int(value: Any, field: str, low: int = 0, high: int = INT32_MAX) -> int:
     if not low <= number <= high:
         raise BadValue(field=field, value=value, why=f"It must be from {low} to {high}.")
     return number
+
+
+def as_address(value: str | None) -> str | None:
+    """An IP address in its canonical form, as upstream keeps it; None for none."""
+    return str(ipaddress.ip_address(value)) if value else None
 
 
 def as_time(value: str | None, field: str) -> datetime | None:

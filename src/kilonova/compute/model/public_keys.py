@@ -7,11 +7,13 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+from datetime import datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from kilonova.compute.errors import BadPublicKey
 
@@ -61,3 +63,32 @@ def make_ssh_pair() -> tuple[str, str]:
     )
     public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
     return private.decode(), public.decode() + " Generated-by-Nova"
+
+
+_CERTIFICATE_LASTS = timedelta(days=3650)
+_PRINCIPAL = x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3")
+"""A user's name as Windows looks for it in a certificate that logs in."""
+
+
+def make_x509_pair(user_id: str, now: datetime) -> tuple[str, str]:
+    """A new private key and a certificate for it that signs itself, both in PEM: what WinRM logs in with."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user_id[:64])])
+    principal = f"{user_id}@localhost".encode()[:120]
+    other = x509.OtherName(_PRINCIPAL, b"\x0c" + bytes([len(principal)]) + principal)  # a UTF8String in DER
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + _CERTIFICATE_LASTS)
+        .add_extension(x509.SubjectAlternativeName([other]), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    return private.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()

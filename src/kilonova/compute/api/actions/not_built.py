@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from kilonova.compute.api.access import server_row
+from kilonova.compute.api.access import check_may_change, server_row
 from kilonova.compute.api.parts import ComputeRequest
 from kilonova.compute.errors import NotBuiltYet
+from kilonova.compute.model import states
+from kilonova.compute.policies import PREFIX
 from kilonova.kernel.web import Response
 
 ACTIONS: tuple[tuple[str, str], ...] = (
@@ -30,10 +32,17 @@ ACTIONS: tuple[tuple[str, str], ...] = (
     ("removeFixedIp", "os-multinic:remove"),
 )
 """The action's key in the body, and its rule."""
+_ROW_OF = {PREFIX + row.policy: row.name for row in states.ROWS}
+
+
+_RULES = {action: PREFIX + rule for action, rule in ACTIONS}
 
 
 async def not_built(request: ComputeRequest) -> Response:
     """Not carried out yet"""
+    action = next(iter(request.body))
     async with request.service.db.read() as tx:
-        await server_row(request, tx)
-    raise NotBuiltYet(what=f"The action {next(iter(request.body))}")
+        row = await server_row(request, tx)
+    if (name := _ROW_OF.get(_RULES[action])) is not None:
+        check_may_change(request, row, name, action)
+    raise NotBuiltYet(what=f"The action {action}")
