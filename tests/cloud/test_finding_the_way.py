@@ -20,7 +20,7 @@ def test_each_service_tells_its_versions_to_anybody(cloud: RunningCloud) -> None
     (v3,) = identity.json()["versions"]["values"]
     assert (v3["status"], v3["links"][0]["href"]) == ("stable", f"{cloud.url}/identity/v3/")
     assert cloud.get("/identity/v3", None)["version"]["id"] == v3["id"]
-    (compute,) = cloud.get("/compute/", None)["versions"]
+    _, compute = cloud.get("/compute/", None)["versions"]
     assert (compute["id"], compute["status"], compute["min_version"]) == ("v2.1", "CURRENT", "2.1")
     assert cloud.get("/compute/v2.1/", None)["version"]["version"] == compute["version"]
     assert compute["links"][0]["href"] == f"{cloud.url}/compute/v2.1/"

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import update
 
 from kilonova.clients.image import Image
-from kilonova.clients.network import FloatingIp, Network, Port, PortIp, SecurityGroup
+from kilonova.clients.network import (
+    FloatingIp,
+    Network,
+    NetworkRefused,
+    Port,
+    PortIp,
+    SecurityGroup,
+    SecurityRule,
+)
 from kilonova.compute.api.parts import Parts
 from kilonova.compute.app import build_api
 from kilonova.compute.config import Settings
@@ -17,6 +26,7 @@ from kilonova.compute.model.servers import FixedIp, Vif
 from kilonova.compute.store import hosts, servers, tables
 from kilonova.kernel.bus.memory import MemoryBus
 from kilonova.kernel.db import Database
+from kilonova.kernel.ids import new_uuid
 from kilonova.kernel.tasks.journal import Journal, Operation
 from kilonova.kernel.testing import Answer, FakeClock, TestClient, fake_identity, memory_database
 
@@ -35,6 +45,22 @@ class FakeImages:
     async def get(self, image_id: str, token: str) -> Image | None:
         return self.images.get(image_id)
 
+    @property
+    def http(self) -> Any:
+        return SimpleNamespace(base_url="http://images")
+
+    async def find(self, query: Any, token: str) -> list[Image]:
+        status = dict(query).get("status")
+        return [image for image in self.images.values() if status in (None, image.status)]
+
+    async def delete(self, image_id: str, token: str) -> None:
+        del self.images[image_id]
+
+    async def change_properties(self, image_id: str, token: str, *, set_to: Any, remove: Any, known: Any) -> Image:
+        kept = {key: value for key, value in known.items() if key not in remove}
+        self.images[image_id] = replace(self.images[image_id], properties={**kept, **set_to})
+        return self.images[image_id]
+
 
 @dataclass
 class FakeNetworks:
@@ -49,6 +75,18 @@ class FakeNetworks:
     async def networks(self, ids: Any, *, token: str | None = None) -> list[Network]:
         return [self.known[i] for i in ids if i in self.known]
 
+    async def network(self, network_id: str, *, token: str | None = None) -> Network | None:
+        return self.known.get(network_id)
+
+    async def visible_networks(self, *, token: str | None = None) -> list[Network]:
+        return list(self.known.values())
+
+    async def external_networks(self, *, token: str | None = None) -> list[Network]:
+        return [network for network in self.known.values() if network.is_external]
+
+    async def ports(self, ids: Any, *, token: str | None = None) -> list[Port]:
+        return [self.ports_[i] for i in ids if i in self.ports_]
+
     async def available_networks(self, project_id: str, *, token: str | None = None) -> list[Network]:
         return list(self.known.values())
 
@@ -59,7 +97,61 @@ class FakeNetworks:
         return [port for port in self.ports_.values() if port.device_id == device_id]
 
     async def security_groups(self, project_id: str, *, token: str | None = None) -> list[SecurityGroup]:
+        return [group for group in self.groups if group.project_id in ("", project_id)]
+
+    async def every_security_group(self, *, token: str | None = None) -> list[SecurityGroup]:
         return self.groups
+
+    async def security_group(self, group_id: str, *, token: str | None = None) -> SecurityGroup | None:
+        return next((group for group in self.groups if group.id == group_id), None)
+
+    async def create_security_group(self, name: str, description: str, *, token: str | None = None) -> SecurityGroup:
+        self.groups.append(SecurityGroup(new_uuid(), name, "demo", description))
+        return self.groups[-1]
+
+    async def update_security_group(
+        self, group_id: str, name: str, description: str, *, token: str | None = None
+    ) -> SecurityGroup:
+        group = replace(self._group(group_id), name=name, description=description)
+        self.groups = [group if one.id == group_id else one for one in self.groups]
+        return group
+
+    async def delete_security_group(self, group_id: str, *, token: str | None = None) -> None:
+        if self._group(group_id).name == "default":
+            raise NetworkRefused(409, "SecurityGroupCannotRemoveDefault", "The default group stays.")
+        self.groups = [group for group in self.groups if group.id != group_id]
+
+    async def create_security_rule(self, group_id: str, *, token: str | None = None, **rule: Any) -> SecurityRule:
+        del rule["ethertype"]
+        made = SecurityRule(new_uuid(), group_id, "ingress", **rule)
+        group = self._group(group_id)
+        self.groups = [replace(g, rules=(*g.rules, made)) if g is group else g for g in self.groups]
+        return made
+
+    async def delete_security_rule(self, rule_id: str, *, token: str | None = None) -> None:
+        left = [replace(g, rules=tuple(r for r in g.rules if r.id != rule_id)) for g in self.groups]
+        if left == self.groups:
+            raise NetworkRefused(404, "SecurityGroupRuleNotFound", "There is no such rule.")
+        self.groups = left
+
+    def _group(self, group_id: str) -> SecurityGroup:
+        found = next((group for group in self.groups if group.id == group_id), None)
+        if found is None:
+            raise NetworkRefused(404, "SecurityGroupNotFound", "There is no such group.")
+        return found
+
+    async def floating_ips_of(self, project_id: str, *, token: str | None = None) -> list[FloatingIp]:
+        return self.floating
+
+    async def floating_ip(self, floating_id: str, *, token: str | None = None) -> FloatingIp | None:
+        return next((f for f in self.floating if f.id == floating_id), None)
+
+    async def create_floating_ip(self, network_id: str, *, token: str | None = None) -> FloatingIp:
+        self.floating.append(FloatingIp(new_uuid(), f"203.0.113.{len(self.floating) + 1}", None, None, network_id))
+        return self.floating[-1]
+
+    async def delete_floating_ip(self, floating_id: str, *, token: str | None = None) -> None:
+        self.floating = [f for f in self.floating if f.id != floating_id]
 
     async def room_for_ports(self, project_id: str, *, token: str | None = None) -> int | None:
         return self.room

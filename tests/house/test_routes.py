@@ -19,7 +19,7 @@ PUBLIC = {
     "placement": {"GET /"},
     "image": {"GET /", "GET /versions", "GET /versions/", "GET /v2", "GET /v2/", "GET /v2/lent/{image_id}/file"},
     "network": {"GET /", "GET /v2.0"},
-    "compute": {"GET /", "GET /v2.1"},
+    "compute": {"GET /", "GET /v2", "GET /v2/", "GET /v2.1", "GET /v2.1/"},
 }
 """What needs no token: where clients begin, logging in, changing a password by telling the old one, and what a host
 fetches with a signed ticket for one image."""

@@ -103,11 +103,26 @@ class FloatingIp:
 
 
 @dataclass(frozen=True, slots=True)
+class SecurityRule:
+    """What a group's rule lets pass. For ICMP the ports are type and code."""
+
+    id: str
+    group_id: str
+    direction: str
+    protocol: str | None = None
+    port_min: int | None = None
+    port_max: int | None = None
+    remote_ip_prefix: str | None = None
+    remote_group_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SecurityGroup:
     id: str
     name: str
     project_id: str = ""
     description: str = ""
+    rules: tuple[SecurityRule, ...] = ()
 
 
 class TokenSource(Protocol):
@@ -146,6 +161,14 @@ class NetworkClient:
         own = await self._list("networks", [("tenant_id", project_id), ("shared", "false")], token)
         shared = await self._list("networks", [("shared", "true")], token)
         return [_network(row) for row in (*own, *shared)]
+
+    async def visible_networks(self, *, token: str | None = None) -> list[Network]:
+        """All networks that the caller may see."""
+        return [_network(row) for row in await self._list("networks", [], token)]
+
+    async def external_networks(self, *, token: str | None = None) -> list[Network]:
+        """The networks that floating addresses come from."""
+        return [_network(row) for row in await self._list("networks", [("router:external", "true")], token)]
 
     async def subnets(self, ids: Collection[str], *, token: str | None = None) -> list[Subnet]:
         return [_subnet(row) for row in await self._by_ids("subnets", "id", ids, token)]
@@ -259,6 +282,23 @@ class NetworkClient:
         rows = await self._list("floatingips", [("floating_ip_address", address)], token)
         return _floating_ip(rows[0]) if rows else None
 
+    async def floating_ips_of(self, project_id: str, *, token: str | None = None) -> list[FloatingIp]:
+        """A project's floating addresses."""
+        return [_floating_ip(row) for row in await self._list("floatingips", [("tenant_id", project_id)], token)]
+
+    async def floating_ip(self, floating_id: str, *, token: str | None = None) -> FloatingIp | None:
+        found = await self._show("floatingip", f"/v2.0/floatingips/{quote(floating_id, safe='')}", token)
+        return None if found is None else _floating_ip(found)
+
+    async def create_floating_ip(self, network_id: str, *, token: str | None = None) -> FloatingIp:
+        """Raises NetworkRefused."""
+        body = {"floatingip": {"floating_network_id": network_id}}
+        return _floating_ip((await self._ask("POST", "/v2.0/floatingips", token, body)).json()["floatingip"])
+
+    async def delete_floating_ip(self, floating_id: str, *, token: str | None = None) -> None:
+        """Raises NetworkRefused, also where there is no such address."""
+        await self._ask("DELETE", f"/v2.0/floatingips/{quote(floating_id, safe='')}", token)
+
     async def set_floating_ip(
         self, floating_id: str, port_id: str | None, fixed_ip: str | None, *, token: str | None = None
     ) -> None:
@@ -272,6 +312,62 @@ class NetworkClient:
         """The security groups of a project."""
         rows = await self._list("security-groups", [("tenant_id", project_id)], token, key="security_groups")
         return [_security_group(row) for row in rows]
+
+    async def every_security_group(self, *, token: str | None = None) -> list[SecurityGroup]:
+        """The security groups of all projects that the caller may see."""
+        return [_security_group(row) for row in await self._list("security-groups", [], token, key="security_groups")]
+
+    async def security_group(self, group_id: str, *, token: str | None = None) -> SecurityGroup | None:
+        found = await self._show("security_group", f"/v2.0/security-groups/{quote(group_id, safe='')}", token)
+        return None if found is None else _security_group(found)
+
+    async def create_security_group(self, name: str, description: str, *, token: str | None = None) -> SecurityGroup:
+        """Raises NetworkRefused."""
+        body = {"security_group": {"name": name, "description": description}}
+        reply = await self._ask("POST", "/v2.0/security-groups", token, body)
+        return _security_group(reply.json()["security_group"])
+
+    async def update_security_group(
+        self, group_id: str, name: str, description: str, *, token: str | None = None
+    ) -> SecurityGroup:
+        """Raises NetworkRefused."""
+        body = {"security_group": {"name": name, "description": description}}
+        reply = await self._ask("PUT", f"/v2.0/security-groups/{quote(group_id, safe='')}", token, body)
+        return _security_group(reply.json()["security_group"])
+
+    async def delete_security_group(self, group_id: str, *, token: str | None = None) -> None:
+        """Raises NetworkRefused, also where there is no such group."""
+        await self._ask("DELETE", f"/v2.0/security-groups/{quote(group_id, safe='')}", token)
+
+    async def create_security_rule(
+        self,
+        group_id: str,
+        *,
+        ethertype: str,
+        protocol: str | None,
+        port_min: int | None,
+        port_max: int | None,
+        remote_ip_prefix: str | None,
+        remote_group_id: str | None,
+        token: str | None = None,
+    ) -> SecurityRule:
+        """A rule for what comes in. Raises NetworkRefused."""
+        rule = {
+            "security_group_id": group_id,
+            "direction": "ingress",
+            "ethertype": ethertype,
+            "protocol": protocol,
+            "port_range_min": port_min,
+            "port_range_max": port_max,
+            "remote_ip_prefix": remote_ip_prefix,
+            "remote_group_id": remote_group_id,
+        }
+        reply = await self._ask("POST", "/v2.0/security-group-rules", token, {"security_group_rule": rule})
+        return _security_rule(reply.json()["security_group_rule"])
+
+    async def delete_security_rule(self, rule_id: str, *, token: str | None = None) -> None:
+        """Raises NetworkRefused, also where there is no such rule."""
+        await self._ask("DELETE", f"/v2.0/security-group-rules/{quote(rule_id, safe='')}", token)
 
     async def room_for_ports(self, project_id: str, *, token: str | None = None) -> int | None:
         """How many more ports the project may have; None for any number."""
@@ -412,7 +508,21 @@ def _floating_ip(row: Mapping[str, Any]) -> FloatingIp:
 
 
 def _security_group(row: Mapping[str, Any]) -> SecurityGroup:
-    return SecurityGroup(row["id"], row["name"], _project(row), row.get("description") or "")
+    rules = tuple(_security_rule(rule) for rule in row.get("security_group_rules") or ())
+    return SecurityGroup(row["id"], row["name"], _project(row), row.get("description") or "", rules)
+
+
+def _security_rule(row: Mapping[str, Any]) -> SecurityRule:
+    return SecurityRule(
+        id=row["id"],
+        group_id=row["security_group_id"],
+        direction=row["direction"],
+        protocol=row.get("protocol"),
+        port_min=row.get("port_range_min"),
+        port_max=row.get("port_range_max"),
+        remote_ip_prefix=row.get("remote_ip_prefix"),
+        remote_group_id=row.get("remote_group_id"),
+    )
 
 
 Clocked = Callable[[], float]

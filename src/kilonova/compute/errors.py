@@ -81,6 +81,10 @@ class HostNotFound(errors.NotFound):
     text = "Compute host {host} could not be found."
 
 
+class NotAbleOnHost(errors.NotImplementedHere):
+    text = "The hypervisor of host {host} cannot do this; use the host's own means, or disable its service."
+
+
 class HostUnknown(errors.BadRequest):
     text = "Compute host {host} could not be found: name one from the list of hypervisors."
 

@@ -9,6 +9,7 @@ from kilonova.compute.api import (
     action_schemas,
     addresses,
     aggregates,
+    audit_log,
     consoles,
     create_server,
     diagnostics,
@@ -40,6 +41,10 @@ from kilonova.compute.api import (
     zones,
 )
 from kilonova.compute.api.actions import admin, networking, not_built, power
+from kilonova.compute.api.old import floating_ips as old_floating_ips
+from kilonova.compute.api.old import images as old_images
+from kilonova.compute.api.old import networks as old_networks
+from kilonova.compute.api.old import security_groups as old_groups
 from kilonova.compute.errors import WrongProject
 from kilonova.compute.microversions import v
 from kilonova.compute.policies import full_name
@@ -373,6 +378,8 @@ LIMITS = (
         query=usage.LIST,
         **_OF,
     ),
+    _r("GET", "/os-instance_usage_audit_log", audit_log.show_last, "os-instance-usage-audit-log:list"),
+    _r("GET", "/os-instance_usage_audit_log/{before}", audit_log.show_before, "os-instance-usage-audit-log:show"),
     _r("GET", "/extensions", extensions.list_extensions, "extensions"),
     _r("GET", "/extensions/{alias}", extensions.show_extension, "extensions"),
 )
@@ -411,6 +418,10 @@ HOSTS = (
     _r("DELETE", "/os-services/{service_id}", services.delete_service, "os-services:delete", status=204),
     _r("GET", "/os-hosts", old_hosts.list_hosts, "os-hosts:list", until=v(42)),
     _r("GET", "/os-hosts/{host}", old_hosts.show_host, "os-hosts:show", until=v(42)),
+    _r("PUT", "/os-hosts/{host}", old_hosts.refuse, "os-hosts:update", body=old_hosts.UPDATE, until=v(42)),
+    _r("GET", "/os-hosts/{host}/startup", old_hosts.refuse, "os-hosts:start", until=v(42)),
+    _r("GET", "/os-hosts/{host}/shutdown", old_hosts.refuse, "os-hosts:shutdown", until=v(42)),
+    _r("GET", "/os-hosts/{host}/reboot", old_hosts.refuse, "os-hosts:reboot", until=v(42)),
     _r("GET", "/os-hypervisors", hypervisors.list_hypervisors, "os-hypervisors:list", query=hypervisor_fields.LIST),
     _r(
         "GET",
@@ -432,8 +443,62 @@ HOSTS = (
     ),
 )
 
+_IMAGE, _IMAGE_META = "/images/{image_id}", "/images/{image_id}/metadata"
+_GROUP, _RULE, _FLOATING = "/os-security-groups/{id}", "/os-security-group-rules/{id}", "/os-floating-ips/{id}"
+
+
+def _old(method: str, path: str, handler: Handler, rule: str = "extensions", **more: Any) -> Route:
+    """A row for what other services do now."""
+    return _r(method, path, handler, rule, until=v(38) if path.startswith(_IMAGE_META) else v(35), **more)
+
+
+PROXIES = (
+    _old("GET", "/images", old_images.list_images),
+    _old("GET", "/images/detail", old_images.list_images_in_detail),
+    _old("GET", _IMAGE, old_images.show_image),
+    _old("DELETE", _IMAGE, old_images.delete_image, status=204),
+    _old("GET", _IMAGE_META, old_images.list_metadata),
+    _old("POST", _IMAGE_META, old_images.add_metadata, body=old_images.ALL),
+    _old("PUT", _IMAGE_META, old_images.replace_metadata, body=old_images.ALL),
+    _old("GET", _IMAGE_META + "/{key}", old_images.show_item),
+    _old("PUT", _IMAGE_META + "/{key}", old_images.set_item, body=old_images.ONE),
+    _old("DELETE", _IMAGE_META + "/{key}", old_images.delete_item, status=204),
+    _old("GET", "/os-networks", old_networks.list_networks, "os-networks:list"),
+    _old("GET", "/os-networks/{id}", old_networks.show_network, "os-networks:show"),
+    _old("GET", "/os-tenant-networks", old_networks.list_project_networks, "os-tenant-networks:list"),
+    _old("GET", "/os-tenant-networks/{id}", old_networks.show_project_network, "os-tenant-networks:show"),
+    _old("GET", "/os-floating-ip-pools", old_floating_ips.list_pools, "os-floating-ip-pools"),
+    _old("GET", "/os-floating-ips", old_floating_ips.list_floating_ips, "os-floating-ips:list"),
+    _old(
+        "POST",
+        "/os-floating-ips",
+        old_floating_ips.create_floating_ip,
+        "os-floating-ips:create",
+        body=old_floating_ips.CREATE,
+        body_required=False,
+    ),
+    _old("GET", _FLOATING, old_floating_ips.show_floating_ip, "os-floating-ips:show"),
+    _old("DELETE", _FLOATING, old_floating_ips.delete_floating_ip, "os-floating-ips:delete", status=202),
+    _old("GET", "/os-security-groups", old_groups.list_groups, "os-security-groups:get", query=old_groups.LIST),
+    _old("POST", "/os-security-groups", old_groups.create_group, "os-security-groups:create", body=old_groups.GROUP),
+    _old("GET", _GROUP, old_groups.show_group, "os-security-groups:show"),
+    _old("PUT", _GROUP, old_groups.update_group, "os-security-groups:update", body=old_groups.GROUP),
+    _old("DELETE", _GROUP, old_groups.delete_group, "os-security-groups:delete", status=202),
+    _old(
+        "POST",
+        "/os-security-group-rules",
+        old_groups.create_rule,
+        "os-security-groups:rule:create",
+        body=old_groups.RULE,
+    ),
+    _old("DELETE", _RULE, old_groups.delete_rule, "os-security-groups:rule:delete", status=202),
+)
+
 VERSIONS = (
     Route("GET", "/", versions.list_versions, None, "The versions spoken here", public=True),
+    Route("GET", "/v2", versions.show_old_version, None, "The version before microversions", public=True),
+    Route("GET", "/v2/", versions.show_old_version, None, "The version before microversions", public=True),
+    Route("GET", "/v2.1/", versions.show_version, None, "This version", public=True),
     Route("GET", "/v2.1", versions.show_version, None, "This version", public=True),
 )
 
@@ -466,5 +531,6 @@ ROUTES: tuple[Route, ...] = VERSIONS + _twice(
     + HOSTS
     + GROUPINGS
     + LIMITS
+    + PROXIES
     + GONE
 )

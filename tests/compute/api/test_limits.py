@@ -108,6 +108,7 @@ async def test_what_is_gone_says_so(cloud: Cloud) -> None:
 
 
 async def test_versions_are_told_without_a_token(cloud: Cloud) -> None:
-    (one,) = (await cloud.api.get("/", token=None)).json["versions"]
+    old, one = (await cloud.api.get("/", token=None)).json["versions"]
+    assert (old["id"], old["version"]) == ("v2.0", "")
     assert (one["min_version"], one["version"], one["status"]) == ("2.1", "2.103", "CURRENT")
     assert (await cloud.api.get("/v2.1/", token=None)).json["version"]["id"] == "v2.1"

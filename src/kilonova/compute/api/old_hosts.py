@@ -5,15 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from kilonova.compute.api.parts import ComputeRequest
-from kilonova.compute.errors import HostNotFound
+from kilonova.compute.api.values import closed
+from kilonova.compute.errors import HostNotFound, NotAbleOnHost
 from kilonova.compute.model.hosts import zones_of_hosts
 from kilonova.compute.store import hosts, servers
 from kilonova.kernel.web import Response, answer
 
+_SWITCH = {"type": "string", "enum": ["enable", "disable", "Enable", "Disable", "ENABLE", "DISABLE"]}
+UPDATE = {**closed({"status": _SWITCH, "maintenance_mode": _SWITCH}), "minProperties": 1}
+
 
 async def list_hosts(request: ComputeRequest) -> Response:
     """GET /os-hosts"""
-    settings, wanted = request.service.settings, request.q("zone")
+    settings, wanted = request.service.settings, request.q("zone") or None
     async with request.service.db.read() as tx:
         records = await hosts.list_services(tx)
         zones = zones_of_hosts(await hosts.list_aggregates(tx))
@@ -58,3 +62,12 @@ async def show_host(request: ComputeRequest) -> Response:
         for project, cpu, ram, disk in rows
     ]
     return answer({"host": shown})
+
+
+async def refuse(request: ComputeRequest) -> Response:
+    """Power or maintenance of a whole host: no hypervisor here can do it, as with upstream's on libvirt"""
+    name = request.params["host"]
+    async with request.service.db.read() as tx:
+        if not await hosts.list_services(tx, host=name):
+            raise HostNotFound(host=name)
+    raise NotAbleOnHost(host=name)

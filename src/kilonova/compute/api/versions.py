@@ -23,19 +23,39 @@ def _document(request: ComputeRequest) -> dict[str, Any]:
     }
 
 
+def _old_document(request: ComputeRequest) -> dict[str, Any]:
+    root = request.service.settings.link_prefix or request.url_prefix
+    return {
+        "id": "v2.0",
+        "status": "SUPPORTED",
+        "version": "",
+        "min_version": "",
+        "updated": "2011-01-21T11:33:21Z",
+        "links": [{"rel": "self", "href": f"{root}/v2/"}],
+    }
+
+
 async def list_versions(request: ComputeRequest) -> Response:
-    """GET /"""
-    return answer({"versions": [_document(request)]})
+    """GET /; the oldest first, as clients of the first days expect"""
+    return answer({"versions": [_old_document(request), _document(request)]})
 
 
-async def show_version(request: ComputeRequest) -> Response:
-    """GET /v2.1"""
+def _described(document: dict[str, Any], number: str) -> Response:
     described = {
         "rel": "describedby",
         "type": "text/html",
         "href": "http://docs.openstack.org/",
     }
-    media = {"base": "application/json", "type": "application/vnd.openstack.compute+json;version=2.1"}
-    document = _document(request)
     document["links"].append(described)
+    media = {"base": "application/json", "type": f"application/vnd.openstack.compute+json;version={number}"}
     return answer({"version": {**document, "media-types": [media]}})
+
+
+async def show_version(request: ComputeRequest) -> Response:
+    """GET /v2.1"""
+    return _described(_document(request), "2.1")
+
+
+async def show_old_version(request: ComputeRequest) -> Response:
+    """GET /v2"""
+    return _described(_old_document(request), "2")

@@ -7,6 +7,7 @@ from typing import Any
 from kilonova.clients.network import NetworkRefused, SecurityGroup
 from kilonova.compute.api.access import check_may_change, server_row
 from kilonova.compute.api.network_cache import refresh
+from kilonova.compute.api.old.security_groups import shown_groups
 from kilonova.compute.api.parts import ComputeRequest
 from kilonova.compute.store import servers
 from kilonova.kernel.db import Row
@@ -68,12 +69,8 @@ async def list_security_groups(request: ComputeRequest) -> Response:
         row = await server_row(request, tx)
     network, token = request.service.network, request.context.token
     ids = {one for port in await network.ports_of(row.id, token=token) for one in port.security_group_ids}
-    groups = [g for g in await network.security_groups(row.project_id, token=token) if g.id in ids]
-    shown = [
-        {"id": g.id, "name": g.name, "description": g.description, "tenant_id": g.project_id, "rules": []}
-        for g in sorted(groups, key=lambda g: g.name)
-    ]
-    return answer({"security_groups": shown})
+    known = await network.security_groups(row.project_id, token=token)
+    return answer({"security_groups": shown_groups([group for group in known if group.id in ids], known)})
 
 
 async def add_floating_ip(request: ComputeRequest) -> Response:
