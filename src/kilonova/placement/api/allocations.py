@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from kilonova.kernel.db import Transaction
+from kilonova.kernel.db import Overtaken, Transaction
 from kilonova.kernel.ids import is_uuid
 from kilonova.kernel.web import Response, no_content
 from kilonova.placement import microversions as mv
@@ -88,9 +88,11 @@ async def write(service: Placement, work: Callable[[Transaction], Awaitable[obje
     for attempt in range(service.settings.tries_on_conflict):
         try:
             async with service.db.transaction() as tx:
+                if attempt:  # those who lost once go one after another, so that each gets through
+                    await tx.alone("claims", "again")
                 await work(tx)
             return
-        except ChangedMeanwhile:
+        except (ChangedMeanwhile, Overtaken):
             if attempt + 1 == service.settings.tries_on_conflict:
                 raise
 

@@ -59,6 +59,7 @@ async def create(tx: Transaction, table: Table, what: str, name: str, now: datet
 
 async def ensure(tx: Transaction, table: Table, what: str, name: str, now: datetime) -> tuple[bool, datetime]:
     """Add a custom name unless it is there. Returns whether it was made, and when it came to be."""
+    await tx.alone("name", name)
     since = await _created_at(tx, table, name)
     if since is not None:
         return False, since
