@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +35,7 @@ Command = Callable[[str], Awaitable[Any]]
 
 
 @pytest.fixture
-async def openstack() -> AsyncIterator[Command]:
+async def openstack(tmp_path: Path) -> AsyncIterator[Command]:
     """Runs ``openstack ARGUMENTS``: its JSON output, its text, or the error it printed."""
     here = await cloud()
     mounted = _mount(here.app, "/placement")
@@ -45,7 +46,8 @@ async def openstack() -> AsyncIterator[Command]:
     port = server.servers[0].sockets[0].getsockname()[1]
     client = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _RUN,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=2**24, cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin", "PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
     assert client.stdin is not None
     assert client.stdout is not None
