@@ -179,9 +179,7 @@ async def test_an_administrators_day(run: Command) -> None:
 async def test_the_catalog_and_what_hangs_on_it(run: Command) -> None:
     assert (await run("region create --description far RegionTwo -f json"))["region"] == "RegionTwo"
     service = await run("service create --name cinder --description Block volumev3 -f json")
-    endpoint = await run(
-        "endpoint create --region RegionTwo volumev3 public 'http://x/v3/%(project_id)s' -f json"
-    )
+    endpoint = await run("endpoint create --region RegionTwo volumev3 public 'http://x/v3/%(project_id)s' -f json")
     assert endpoint["service_id"] == service["id"]
     rows = await run("endpoint list --service volumev3 -f json")
     assert [(r["Interface"], r["Region"], r["Enabled"]) for r in rows] == [("public", "RegionTwo", True)]

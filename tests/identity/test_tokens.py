@@ -60,9 +60,7 @@ async def test_scopes_of_domain_system_and_none(here: Cloud) -> None:
 
 async def test_without_a_scope_the_default_project_is_taken_if_it_can(here: Cloud) -> None:
     user_id, project_id, _token = await here.member()
-    await here.api.patch(
-        f"/v3/users/{user_id}", token=here.admin, json={"user": {"default_project_id": project_id}}
-    )
+    await here.api.patch(f"/v3/users/{user_id}", token=here.admin, json={"user": {"default_project_id": project_id}})
     assert (await here.log_in("ann", "secret")).json["token"]["project"]["id"] == project_id
     await here.api.patch(f"/v3/projects/{project_id}", token=here.admin, json={"project": {"enabled": False}})
     assert "project" not in (await here.log_in("ann", "secret")).json["token"]

@@ -219,9 +219,7 @@ async def _named_scope(tx: Transaction, asked: Any) -> Scope:
     return Scope(tokens.PROJECT, project.id)
 
 
-def _token(
-    service: IdentityService, proof: Proof, scope: Scope, trust: Trust | None, now: datetime
-) -> Token:
+def _token(service: IdentityService, proof: Proof, scope: Scope, trust: Trust | None, now: datetime) -> Token:
     """The new token. It ends no later than what it was obtained with."""
     ends = [now + timedelta(seconds=service.settings.token_lifetime_s)]
     if proof.parent is not None:

@@ -162,9 +162,7 @@ class _Bootstrap:
     async def _project(self, name: str, domain_id: str, description: str) -> str:
         project = await projects.project_named(self._tx, name, domain_id)
         if project is None:
-            project = Project(
-                new_hex(), name, domain_id, domain_id, False, True, description, namespace=domain_id
-            )
+            project = Project(new_hex(), name, domain_id, domain_id, False, True, description, namespace=domain_id)
             await PROJECTS.add(self._tx, project)
             self.changed = True
         return project.id

@@ -20,9 +20,7 @@ GROUPS: tuple[Group, ...] = (
         [
             cfg.StrOpt("default_domain_id", default="default", help="Id of the domain made at bootstrap."),
             cfg.IntOpt("password_hash_rounds", default=12, min=4, max=31, help="Cost of bcrypt: 2^rounds."),
-            cfg.IntOpt(
-                "max_password_length", default=4096, min=1, max=4096, help="Longer passwords are refused."
-            ),
+            cfg.IntOpt("max_password_length", default=4096, min=1, max=4096, help="Longer passwords are refused."),
             cfg.IntOpt("list_limit", min=1, help="Longest list answered; longer ones are cut and say so."),
         ],
     ),
@@ -31,9 +29,7 @@ GROUPS: tuple[Group, ...] = (
         [
             cfg.IntOpt("expiration", default=3600, min=1, help="Seconds that a token lives."),
             cfg.BoolOpt("allow_rescope_scoped_token", default=True, help="May a scoped token be traded?"),
-            cfg.IntOpt(
-                "allow_expired_window", default=172800, min=0, help="Seconds that services may still read it."
-            ),
+            cfg.IntOpt("allow_expired_window", default=172800, min=0, help="Seconds that services may still read it."),
         ],
     ),
     (
@@ -52,15 +48,11 @@ GROUPS: tuple[Group, ...] = (
         "security_compliance",
         [
             cfg.IntOpt("password_expires_days", min=1, help="Days until a password expires; unset: never."),
-            cfg.IntOpt(
-                "unique_last_password_count", default=0, min=0, help="Earlier passwords that may not return."
-            ),
+            cfg.IntOpt("unique_last_password_count", default=0, min=0, help="Earlier passwords that may not return."),
             cfg.IntOpt("lockout_failure_attempts", min=1, help="Failed logins in a row that lock; unset: never."),
             cfg.IntOpt("lockout_duration", default=1800, min=1, help="Seconds that an account stays locked."),
             cfg.StrOpt("password_regex", help="What a password must match; unset: anything."),
-            cfg.StrOpt(
-                "password_regex_description", help="The words in which users are told of password_regex."
-            ),
+            cfg.StrOpt("password_regex_description", help="The words in which users are told of password_regex."),
         ],
     ),
     (

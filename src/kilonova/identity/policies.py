@@ -26,9 +26,7 @@ MANAGER_OF_PROJECTS = "(role:manager and domain_id:%(target.project.domain_id)s)
 _ACTOR = "(domain_id:%(target.user.domain_id)s or domain_id:%(target.group.domain_id)s)"
 _PLACE = "(domain_id:%(target.project.domain_id)s or domain_id:%(target.domain.id)s)"
 _ROLE = "(domain_id:%(target.role.domain_id)s or None:%(target.role.domain_id)s)"
-_MANAGED = (
-    "('manager':%(target.role.name)s or 'member':%(target.role.name)s or 'reader':%(target.role.name)s)"
-)
+_MANAGED = "('manager':%(target.role.name)s or 'member':%(target.role.name)s or 'reader':%(target.role.name)s)"
 GRANT_READER = f"{ADMIN_OR_SYSTEM_READER} or (role:reader and {_ACTOR} and {_PLACE} and {_ROLE})"
 GRANT_LISTER = f"{ADMIN_OR_SYSTEM_READER} or (role:reader and {_ACTOR} and {_PLACE})"
 GRANT_MANAGER = f"{ADMIN} or (role:manager and {_ACTOR} and {_PLACE} and {_MANAGED})"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from tests.compute.workflows.world import World
-
 from kilonova.compute.metadata.app import MetadataParts, build_metadata, sign
 from kilonova.kernel.testing import TestClient
+from tests.compute.workflows.world import World
 
 
 async def a_service() -> tuple[World, TestClient, str]:

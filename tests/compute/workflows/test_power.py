@@ -135,11 +135,7 @@ class PowerWorld(World):
             assert self.driver().spec(server.id).nics == ()
 
 
-CASES = [
-    (flow, trouble)
-    for flow in (*WORKFLOWS, ATTACH, DETACH)
-    for trouble in troubles(flow)
-]
+CASES = [(flow, trouble) for flow in (*WORKFLOWS, ATTACH, DETACH) for trouble in troubles(flow)]
 
 
 @pytest.mark.parametrize(("flow", "trouble"), CASES, ids=[f"{f.kind}-{t}" for f, t in CASES])

@@ -44,9 +44,7 @@ async def register_host(parts: Parts, report: HostReport) -> Registered:
     await parts.placement.set_traits(report.id, report.traits)
     now = parts.clock.now()
     async with parts.db.transaction() as tx:
-        await hosts.save_service(
-            tx, id=new_uuid(), host=report.host, binary=hosts.COMPUTE, topic="compute", now=now
-        )
+        await hosts.save_service(tx, id=new_uuid(), host=report.host, binary=hosts.COMPUTE, topic="compute", now=now)
         await hosts.save_host(tx, now, host_values(report, _uses(await placing.counts(tx)).get(report.host)))
         there = await servers.on_host(tx, report.host)
         known = await placing.states(tx, report.servers)

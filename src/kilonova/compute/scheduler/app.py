@@ -161,9 +161,7 @@ class Scheduler:
     def _current(self) -> dict[str, HostView]:
         up = {host: self._is_up(host) for host in self._reports}
         if self._stale or any(view.is_up and not up[name] for name, view in self._views.items()):
-            self._views = view_hosts(
-                self._reports.values(), self._facts, up=up, default_zone=self.limits.default_zone
-            )
+            self._views = view_hosts(self._reports.values(), self._facts, up=up, default_zone=self.limits.default_zone)
             self._stale = False
         return self._views
 

@@ -19,9 +19,7 @@ Claims = Mapping[str, Mapping[str, Mapping[str, int]]]
 """By provider id of the host: what to claim there, amounts by resource class by provider."""
 
 
-def choose(
-    ask: PlacementAsk, hosts: Sequence[HostView], claims: Claims, limits: Limits, rng: random.Random
-) -> Choice:
+def choose(ask: PlacementAsk, hosts: Sequence[HostView], claims: Claims, limits: Limits, rng: random.Random) -> Choice:
     """Best hosts first: the chosen one and ``ask.alternates`` more. ``claims`` is what Placement offers."""
     filters = named(limits.enabled_filters or DEFAULT)
     refused: list[tuple[str, No]] = []
@@ -57,9 +55,7 @@ def choose(
     )
 
 
-def why_not(
-    host: HostView, ask: PlacementAsk, claims: Claims, filters: Sequence[Filter], limits: Limits
-) -> No | None:
+def why_not(host: HostView, ask: PlacementAsk, claims: Claims, filters: Sequence[Filter], limits: Limits) -> No | None:
     """The first reason against a host, or None. A forced host is only asked whether it has room."""
     forced = ask.forced_host or ask.forced_node
     for named_host, named_node in ((ask.forced_host, ask.forced_node), (ask.asked_host, ask.asked_node)):

@@ -23,9 +23,7 @@ from kilonova.kernel.ids import new_hex
 from kilonova.kernel.web import Response, answer, created, no_content
 
 
-async def _body(
-    request: Ask, tx: Transaction, one: ApplicationCredential, secret: str | None = None
-) -> dict[str, Any]:
+async def _body(request: Ask, tx: Transaction, one: ApplicationCredential, secret: str | None = None) -> dict[str, Any]:
     known = await ROLES.many(tx, one.role_ids)
     rules = await ACCESS_RULES.many(tx, one.access_rule_ids)
     found: dict[str, Any] = {

@@ -124,9 +124,7 @@ async def show_service(request: Ask) -> Response:
 
 async def create_service(request: Ask) -> Response:
     own, extra = split(request.body["service"], *_SERVICE)
-    service = Service(
-        new_hex(), own["type"], own.get("name"), own.get("description"), own.get("enabled", True), extra
-    )
+    service = Service(new_hex(), own["type"], own.get("name"), own.get("description"), own.get("enabled", True), extra)
     async with request.service.write() as tx:
         await SERVICES.add(tx, service)
     return created({"service": service_body(request, service)})

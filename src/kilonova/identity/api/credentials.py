@@ -95,9 +95,7 @@ async def create_credential(request: Ask) -> Response:
             content["app_cred_id"] = held.subject.application_credential.id
         blob = msgspec.json.encode(content).decode()
         identifier = credential_id(content["access"])
-    one = Credential(
-        identifier, user_id, own.get("project_id"), own["type"], seal_blob(request.service, blob), extra
-    )
+    one = Credential(identifier, user_id, own.get("project_id"), own["type"], seal_blob(request.service, blob), extra)
     request.allow(target(credential=one))
     async with request.service.write() as tx:
         if await USERS.get(tx, user_id) is None:

@@ -46,9 +46,7 @@ async def show_group(request: Ask) -> Response:
 async def create_group(request: Ask) -> Response:
     own, extra = split(request.body["group"], *_KNOWN)
     default = request.context.domain_id or request.service.settings.default_domain_id
-    group = Group(
-        new_hex(), own["name"].strip(), own.get("domain_id") or default, own.get("description") or "", extra
-    )
+    group = Group(new_hex(), own["name"].strip(), own.get("domain_id") or default, own.get("description") or "", extra)
     request.allow(target(group=group))
     async with request.service.write() as tx:
         if await projects.get_domain(tx, group.domain_id) is None:

@@ -227,9 +227,7 @@ def _list_of(word: str, properties: Schema, required: tuple[str, ...]) -> Schema
     }
 
 
-REGISTERED_LIMITS_NEW = _list_of(
-    "registered_limits", _REGISTERED, ("service_id", "resource_name", "default_limit")
-)
+REGISTERED_LIMITS_NEW = _list_of("registered_limits", _REGISTERED, ("service_id", "resource_name", "default_limit"))
 REGISTERED_LIMIT_CHANGE = wrapped("registered_limit", _REGISTERED, closed=True)
 _LIMIT: Schema = {
     "project_id": ID_OR_NULL,

@@ -211,8 +211,6 @@ async def _hashed(service: IdentityService, password: str | None) -> str | None:
     return await service.hasher.hash(password)
 
 
-async def _store_password(
-    service: IdentityService, tx: Transaction, user: User, hashed: str, now: datetime
-) -> None:
+async def _store_password(service: IdentityService, tx: Transaction, user: User, hashed: str, now: datetime) -> None:
     ends = expiry(now, service.settings, user.options)
     await people.set_password(tx, user.id, hashed, now, ends, service.settings.unique_last_passwords)

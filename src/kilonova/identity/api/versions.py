@@ -17,9 +17,7 @@ def _document(request: Ask) -> dict[str, Any]:
         "status": "stable",
         "updated": UPDATED,
         "links": [{"rel": "self", "href": f"{request.url_prefix}/v3/"}],
-        "media-types": [
-            {"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}
-        ],
+        "media-types": [{"base": "application/json", "type": "application/vnd.openstack.identity-v3+json"}],
     }
 
 

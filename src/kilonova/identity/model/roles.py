@@ -41,9 +41,7 @@ def roles_on_project(assignments: Iterable[Assignment], project: Project, ancest
 def roles_on_domain(assignments: Iterable[Assignment], domain_id: str) -> tuple[str, ...]:
     """Role ids assigned on the domain itself."""
     return tuple(
-        a.role_id
-        for a in assignments
-        if not a.inherited and a.target_type == "domain" and a.target_id == domain_id
+        a.role_id for a in assignments if not a.inherited and a.target_type == "domain" and a.target_id == domain_id
     )
 
 
@@ -83,9 +81,7 @@ def expand(
                 yield person
                 direct = person.assignment.role_id
                 for implied in with_implied([direct], implications)[1:]:
-                    yield replace(
-                        person, assignment=replace(person.assignment, role_id=implied), prior_role=direct
-                    )
+                    yield replace(person, assignment=replace(person.assignment, role_id=implied), prior_role=direct)
 
 
 def _places(source: Assignment, below: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[Effective]:
@@ -104,6 +100,4 @@ def _people(one: Effective, members: Mapping[str, Sequence[str]]) -> Iterator[Ef
         return
     group_id = one.assignment.actor_id
     for user_id in members.get(group_id, ()):
-        yield replace(
-            one, assignment=replace(one.assignment, actor_type="user", actor_id=user_id), via_group=group_id
-        )
+        yield replace(one, assignment=replace(one.assignment, actor_type="user", actor_id=user_id), via_group=group_id)

@@ -16,9 +16,7 @@ USERS: Records[User] = Records(users, User)
 GROUPS: Records[Group] = Records(groups, Group)
 _PASSWORDS: Records[Password] = Records(passwords, Password)
 _groups_of = select(memberships.c.group_id).where(memberships.c.user_id == bindparam("id"))
-_latest = (
-    _PASSWORDS.select.where(passwords.c.user_id == bindparam("id")).order_by(passwords.c.id.desc()).limit(1)
-)
+_latest = _PASSWORDS.select.where(passwords.c.user_id == bindparam("id")).order_by(passwords.c.id.desc()).limit(1)
 
 
 async def user_named(tx: Transaction, name: str, domain_id: str) -> User | None:
@@ -60,9 +58,7 @@ async def set_password(
     old = await tx.column(select(passwords.c.id).where(passwords.c.user_id == user_id).order_by(passwords.c.id.desc()))
     if old[keep:]:
         await tx.run(delete(passwords).where(passwords.c.id.in_(old[keep:])))
-    await tx.run(
-        insert(passwords), {"user_id": user_id, "hash": hashed, "created_at": now, "expires_at": expires_at}
-    )
+    await tx.run(insert(passwords), {"user_id": user_id, "hash": hashed, "created_at": now, "expires_at": expires_at})
 
 
 async def failures(tx: Transaction, user_id: str) -> tuple[int, datetime] | None:
@@ -128,6 +124,4 @@ async def remove_actor(tx: Transaction, actor_type: str, identifier: str) -> Non
 
 
 def _membership(user_id: str, group_id: str) -> Select[Any]:
-    return select(memberships.c.user_id).where(
-        memberships.c.user_id == user_id, memberships.c.group_id == group_id
-    )
+    return select(memberships.c.user_id).where(memberships.c.user_id == user_id, memberships.c.group_id == group_id)

@@ -30,9 +30,7 @@ def _id(name: str = "id", **options: object) -> Column[str]:
 
 
 def _of(name: str, target: str, *, nullable: bool = False, key: bool = False) -> Column[str]:
-    return Column(
-        name, String(64), ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=nullable, primary_key=key
-    )
+    return Column(name, String(64), ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=nullable, primary_key=key)
 
 
 projects = Table(
@@ -104,9 +102,7 @@ groups = Table(
     UniqueConstraint("domain_id", "name"),
 )
 
-memberships = Table(
-    "memberships", metadata, _of("group_id", "groups", key=True), _of("user_id", "users", key=True)
-)
+memberships = Table("memberships", metadata, _of("group_id", "groups", key=True), _of("user_id", "users", key=True))
 Index("memberships_user", memberships.c.user_id)
 
 roles = Table(

@@ -69,9 +69,7 @@ class Worker:
         leases = await self.journal.take(self.name, self.workflows.keys(), room)
         for lease in leases:
             number = lease.operation.id
-            task = asyncio.create_task(
-                self._carry_out(lease), name=f"{lease.operation.kind} {lease.operation.subject}"
-            )
+            task = asyncio.create_task(self._carry_out(lease), name=f"{lease.operation.kind} {lease.operation.subject}")
             self._tasks[number], self._leases[number] = task, lease
             task.add_done_callback(partial(self._ended, number))
         return len(leases)
@@ -90,9 +88,7 @@ class Worker:
         except LeaseLost as lost:
             LOG.warning("%s %s: %s", operation.kind, operation.subject, lost)
         except Exception:
-            LOG.exception(
-                "%s %s: stopped; taken again when its lease ends", operation.kind, operation.subject
-            )
+            LOG.exception("%s %s: stopped; taken again when its lease ends", operation.kind, operation.subject)
 
     async def _beat(self) -> None:
         while True:

@@ -250,9 +250,7 @@ class _Run:
     async def back_out(self, start: int, floor: int, then: str, **values: Any) -> bool:
         """Begin to undo from step ``start`` down to ``floor``; True when work goes forward again after it."""
         self.work._writes.clear()
-        await self._record(
-            heed_cancel=False, state=UNDOING, step=start, unwind_to=floor, unwind_then=then, **values
-        )
+        await self._record(heed_cancel=False, state=UNDOING, step=start, unwind_to=floor, unwind_then=then, **values)
         return await self.unwind()
 
     async def unwind(self) -> bool:

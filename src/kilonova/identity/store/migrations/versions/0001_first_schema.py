@@ -21,12 +21,8 @@ def upgrade() -> None:
         "projects",
         sa.Column("id", sa.String(64), primary_key=True),
         sa.Column("name", sa.String(64), nullable=False),
-        sa.Column(
-            "domain_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True
-        ),
-        sa.Column(
-            "parent_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True
-        ),
+        sa.Column("domain_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True),
+        sa.Column("parent_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True),
         sa.Column("is_domain", sa.Boolean(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
@@ -68,9 +64,7 @@ def upgrade() -> None:
     op.create_table(
         "endpoints",
         sa.Column("id", sa.String(64), primary_key=True),
-        sa.Column(
-            "service_id", sa.String(64), sa.ForeignKey("services.id", ondelete="CASCADE"), nullable=False
-        ),
+        sa.Column("service_id", sa.String(64), sa.ForeignKey("services.id", ondelete="CASCADE"), nullable=False),
         sa.Column("interface", sa.String(8), nullable=False),
         sa.Column("region_id", sa.String(255), sa.ForeignKey("regions.id"), nullable=True),
         sa.Column("url", sa.Text(), nullable=False),
@@ -81,26 +75,20 @@ def upgrade() -> None:
         "groups",
         sa.Column("id", sa.String(64), primary_key=True),
         sa.Column("name", sa.String(64), nullable=False),
-        sa.Column(
-            "domain_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False
-        ),
+        sa.Column("domain_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("extra", JsonText(), nullable=False),
         sa.UniqueConstraint("domain_id", "name"),
     )
     op.create_table(
         "project_tags",
-        sa.Column(
-            "project_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True
-        ),
+        sa.Column("project_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("name", sa.String(255), primary_key=True),
     )
     op.create_table(
         "registered_limits",
         sa.Column("id", sa.String(64), primary_key=True),
-        sa.Column(
-            "service_id", sa.String(64), sa.ForeignKey("services.id", ondelete="CASCADE"), nullable=False
-        ),
+        sa.Column("service_id", sa.String(64), sa.ForeignKey("services.id", ondelete="CASCADE"), nullable=False),
         sa.Column("region_id", sa.String(255), sa.ForeignKey("regions.id"), nullable=True),
         sa.Column("resource_name", sa.String(255), nullable=False),
         sa.Column("default_limit", sa.BigInteger(), nullable=False),
@@ -112,9 +100,7 @@ def upgrade() -> None:
         "roles",
         sa.Column("id", sa.String(64), primary_key=True),
         sa.Column("name", sa.String(255), nullable=False),
-        sa.Column(
-            "domain_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True
-        ),
+        sa.Column("domain_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("options", JsonText(), nullable=False),
         sa.Column("extra", JsonText(), nullable=False),
@@ -125,9 +111,7 @@ def upgrade() -> None:
         "users",
         sa.Column("id", sa.String(64), primary_key=True),
         sa.Column("name", sa.String(255), nullable=False),
-        sa.Column(
-            "domain_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False
-        ),
+        sa.Column("domain_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("default_project_id", sa.String(64), nullable=True),
         sa.Column("options", JsonText(), nullable=False),
@@ -147,9 +131,7 @@ def upgrade() -> None:
         "application_credentials",
         sa.Column("id", sa.String(64), primary_key=True),
         sa.Column("user_id", sa.String(64), sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
-        sa.Column(
-            "project_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False
-        ),
+        sa.Column("project_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=False),
         sa.Column("name", sa.String(255), nullable=False),
         sa.Column("secret_hash", sa.String(255), nullable=False),
         sa.Column("description", sa.Text(), nullable=True),
@@ -181,12 +163,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "implied_roles",
-        sa.Column(
-            "prior_role_id", sa.String(64), sa.ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True
-        ),
-        sa.Column(
-            "implied_role_id", sa.String(64), sa.ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True
-        ),
+        sa.Column("prior_role_id", sa.String(64), sa.ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("implied_role_id", sa.String(64), sa.ForeignKey("roles.id", ondelete="CASCADE"), primary_key=True),
     )
     op.create_table(
         "limits",
@@ -197,12 +175,8 @@ def upgrade() -> None:
             sa.ForeignKey("registered_limits.id", ondelete="CASCADE"),
             nullable=False,
         ),
-        sa.Column(
-            "project_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True
-        ),
-        sa.Column(
-            "domain_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True
-        ),
+        sa.Column("project_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True),
+        sa.Column("domain_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True),
         sa.Column("resource_limit", sa.BigInteger(), nullable=False),
         sa.Column("description", sa.Text(), nullable=True),
         sa.Column("owner", sa.String(64), nullable=False),
@@ -210,9 +184,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "memberships",
-        sa.Column(
-            "group_id", sa.String(64), sa.ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True
-        ),
+        sa.Column("group_id", sa.String(64), sa.ForeignKey("groups.id", ondelete="CASCADE"), primary_key=True),
         sa.Column("user_id", sa.String(64), sa.ForeignKey("users.id", ondelete="CASCADE"), primary_key=True),
     )
     op.create_index("memberships_user", "memberships", ["user_id"])
@@ -228,15 +200,9 @@ def upgrade() -> None:
     op.create_table(
         "trusts",
         sa.Column("id", sa.String(64), primary_key=True),
-        sa.Column(
-            "trustor_user_id", sa.String(64), sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False
-        ),
-        sa.Column(
-            "trustee_user_id", sa.String(64), sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False
-        ),
-        sa.Column(
-            "project_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True
-        ),
+        sa.Column("trustor_user_id", sa.String(64), sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("trustee_user_id", sa.String(64), sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+        sa.Column("project_id", sa.String(64), sa.ForeignKey("projects.id", ondelete="CASCADE"), nullable=True),
         sa.Column("impersonation", sa.Boolean(), nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=True),
         sa.Column("remaining_uses", sa.Integer(), nullable=True),
