@@ -36,7 +36,7 @@ def test_each_service_tells_its_versions_to_anybody(cloud: RunningCloud) -> None
 
 def test_version_documents_follow_the_name_that_the_client_used(cloud: RunningCloud) -> None:
     headers = {"Host": "cloud.example.org:8774"}
-    (compute,) = cloud.call("GET", "/compute/", None, headers=headers).json()["versions"]
+    _old, compute = cloud.call("GET", "/compute/", None, headers=headers).json()["versions"]
     assert compute["links"][0]["href"] == "http://cloud.example.org:8774/compute/v2.1/"
 
 
@@ -48,7 +48,7 @@ def test_microversions_are_negotiated_and_told(cloud: RunningCloud, service: str
     told = cloud.call("GET", path).headers
     assert told["openstack-api-version"] == f"{service} {lowest}"
     assert "openstack-api-version" in told["vary"].lower()
-    (version,) = cloud.get(f"/{service}/", None)["versions"]
+    version = cloud.get(f"/{service}/", None)["versions"][-1]
     newest = version.get("max_version") or version["version"]
     latest = cloud.call("GET", path, version="latest")
     assert latest.headers["openstack-api-version"] == f"{service} {newest}"

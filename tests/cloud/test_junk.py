@@ -81,9 +81,11 @@ def test_junk_in_bodies(rough_cloud: RunningCloud, routes: list[Operation]) -> N
     for route in routes:
         if route.body is None:
             continue
+        may_be_empty = "null" in (route.body.get("type") or ())
         for content in BODIES:
             status = send(rough_cloud, route, route.at({}, "x"), admin, content)
-            assert status >= 300 or content == b"{}" or route.content_type != "application/json", route.path
+            is_fine = content == b"{}" or (content in (b"", b"null") and may_be_empty)
+            assert status >= 300 or is_fine or route.content_type != "application/json", route.path
         status = send(rough_cloud, route, route.at({}, "x"), admin, b"<a/>", headers={"Content-Type": "text/xml"})
         assert status in (400, 404, 405, 409, 410, 415), f"{route.method} {route.path}: {status}"
 

@@ -171,7 +171,10 @@ async def test_two_supervisors_at_once_start_one_child(supervisor, tmp_path):
 async def test_the_environment_of_the_cloud_does_not_leak_into_children(supervisor, tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET", "hunter2")
     state = await supervisor.ensure(child(tmp_path, env=(("COLOUR", "green"),)))
-    environ = Path(f"/proc/{state.pid}/environ").read_bytes()
+    environ = b""
+    while not environ:  # none between the fork and the program
+        await asyncio.sleep(0.005)
+        environ = Path(f"/proc/{state.pid}/environ").read_bytes()
     assert b"COLOUR=green" in environ
     assert b"SECRET" not in environ
 
