@@ -81,10 +81,11 @@ def test_junk_in_bodies(rough_cloud: RunningCloud, routes: list[Operation]) -> N
     for route in routes:
         if route.body is None:
             continue
-        may_be_empty = "null" in (route.body.get("type") or ())
+        asks_nothing = "required" not in route.body and route.body.get("additionalProperties") is not False
+        may_be_empty = asks_nothing and "null" in (route.body.get("type") or ())
         for content in BODIES:
             status = send(rough_cloud, route, route.at({}, "x"), admin, content)
-            is_fine = content == b"{}" or (content in (b"", b"null") and may_be_empty)
+            is_fine = content == b"{}" or (may_be_empty and content[:1] in (b"", b"n", b"{"))
             assert status >= 300 or is_fine or route.content_type != "application/json", route.path
         status = send(rough_cloud, route, route.at({}, "x"), admin, b"<a/>", headers={"Content-Type": "text/xml"})
         assert status in (400, 404, 405, 409, 410, 415), f"{route.method} {route.path}: {status}"
