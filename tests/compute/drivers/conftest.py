@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.compute.virt.driver import DiskSpec, GuestSpec, NicSpec
+from kilonova.compute.virt.driver import DiskSpec, GuestSpec, NicSpec, Transient
 from kilonova.compute.virt.fake import FakeDriver
 from tests.compute.drivers import make, real
 
@@ -91,4 +91,11 @@ async def bench(request, tmp_path):
     one = real.LibvirtBench(request.getfixturevalue("real_machine")) if real_one else FakeBench(tmp_path)
     await one.open()
     yield one
-    await one.close()
+    for patience in range(50, -1, -1):
+        try:
+            await one.close()
+            break
+        except Transient:  # a story killed the daemon, which is coming back
+            if not patience:
+                raise
+            await asyncio.sleep(0.2)

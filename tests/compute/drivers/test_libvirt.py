@@ -40,6 +40,18 @@ async def until(check, timeout_s: float = 20.0):
     return found
 
 
+async def patiently(call, timeout_s=20.0):
+    """As the conductor does: what is transient is tried again, for the daemon needs a moment to come back."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            return await call()
+        except Transient:
+            if time.monotonic() > deadline:
+                raise
+            await asyncio.sleep(0.2)
+
+
 async def test_guests_and_driver_survive_the_death_of_the_daemon(bench):
     spec = bench.spec()
     await bench.driver.spawn(spec)
@@ -57,12 +69,12 @@ async def test_guests_and_driver_survive_the_death_of_the_daemon(bench):
     heard: asyncio.Queue = asyncio.Queue()
     bench.driver.subscribe(heard.put_nowait)
     other = bench.spec(2)
-    await bench.driver.spawn(other)
+    await patiently(lambda: bench.driver.spawn(other))
     async with asyncio.timeout(10):
         while (event := await heard.get()).happening is not Happening.STARTED:
             pass
     assert event.uuid == other.uuid
-    await bench.driver.destroy(spec.uuid)
+    await patiently(lambda: bench.driver.destroy(spec.uuid))
     assert bench.leftovers(spec) == []
 
 
